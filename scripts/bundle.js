@@ -1,0 +1,52 @@
+/**
+ * What `tsc --build` leaves to do: the client as one file for browsers, the demo's page, and a command that can be
+ * started by its name.
+ */
+
+import { existsSync } from "node:fs";
+import { chmod, cp, mkdir, readdir, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
+
+await Promise.all([bundleClient(), bundlePage(), makeCommandExecutable()]);
+
+async function bundleClient() {
+  await bundle("client/src/index.ts", "client/dist/dogear.min.js");
+  await writeFile(path("client/dist/dogear.min.d.ts"), 'export * from "./index.js";\n');
+}
+
+async function bundlePage() {
+  const source = path("server/src/demo/page/");
+  const target = path("server/dist/demo/page/");
+  if (!existsSync(`${source}page.ts`)) return;
+  await mkdir(target, { recursive: true });
+  const assets = (await readdir(source)).filter((file) => /\.(html|css)$/.test(file));
+  await Promise.all([
+    bundle("server/src/demo/page/page.ts", "server/dist/demo/page/page.js"),
+    cp(fileURLToPath(import.meta.resolve("uplot/dist/uPlot.min.css")), `${target}uPlot.min.css`),
+    ...assets.map((file) => cp(source + file, target + file)),
+  ]);
+}
+
+async function makeCommandExecutable() {
+  const command = path("server/dist/main.js");
+  if (existsSync(command)) await chmod(command, 0o755);
+}
+
+/** One ES module for browsers, from the sources of our own packages. */
+function bundle(from, to) {
+  return build({
+    entryPoints: [path(from)],
+    outfile: path(to),
+    bundle: true,
+    minify: true,
+    sourcemap: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    alias: { "@dogear/shared": path("shared/src/index.ts"), "@dogear/client": path("client/src/index.ts") },
+    logLevel: "warning",
+  });
+}

@@ -1,0 +1,150 @@
+/**
+ * The seam between the hub and where its logs and its state live.
+ *
+ * Mechanism is below it: storage, durability, deduplication, retention. Policy is above it: sessions, fan-out,
+ * access, encoding. What an engine must do is written as a test, `test/contract/engine.ts`, and the in-memory
+ * engine is the shortest thing that passes it.
+ */
+import type { Channel, Durability, ErrorCode, Gap, Offset, Pattern } from "@dogear/shared";
+import type { Era } from "./lineage.ts";
+import type { Messages } from "./messages.ts";
+
+export interface Engine {
+  /**
+   * Opens the log of a namespace, creating it where there is none. A policy the engine cannot honour is refused
+   * here, by name, and not by silently doing less.
+   */
+  open(policy: NamespacePolicy): Promise<Log>;
+
+  /** Small records beside the logs: cursors and the like. */
+  readonly state: State;
+
+  /** Lets what is under way finish, then releases everything. */
+  close(): Promise<void>;
+}
+
+export interface NamespacePolicy {
+  readonly namespace: string;
+  /** `disk`: flushed before it is acknowledged. `memory`: gone when the hub stops, under a new epoch each time. */
+  readonly durability: "disk" | "memory";
+  readonly retention: {
+    /** Messages older than this may be removed. Never, where it is undefined. */
+    readonly ageMs: number | undefined;
+    /** The oldest messages may be removed while the log is larger than this. */
+    readonly bytes: number | undefined;
+  };
+  /** How long an explicit id is remembered, and how many at most. */
+  readonly deduplicationWindowMs: number;
+  readonly deduplicationIdsMax: number;
+  /** How long a producer not heard of is remembered. */
+  readonly producerMemoryMs: number;
+}
+
+/** The log of one namespace. */
+export interface Log {
+  /** The incarnations this log has been through, oldest first; the last one is today's. */
+  readonly lineage: readonly Era[];
+
+  /** What an appended message survives. */
+  readonly durability: Durability;
+
+  /**
+   * Appends drafts in order and answers each, once durable. Drafts handed in by several calls share a flush.
+   * Rejects with `disk-full` or `unavailable` where none of them was appended.
+   */
+  append(drafts: readonly Draft[]): Promise<readonly Appended[]>;
+
+  /**
+   * What matches after an offset, oldest first, as much as the budget allows. An empty page is not the end: `through`
+   * says how far the log was read. Never shows a message that could still be lost to the failure `durability` names.
+   */
+  read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page>;
+
+  /** The whole namespace in order, from an offset on, without end, until `signal` aborts. One per hub. */
+  follow(after: Offset, signal: AbortSignal): AsyncIterable<Batch>;
+
+  /** The oldest offset retained (one past the newest where nothing is) and the newest durable one (0 where none). */
+  bounds(): Promise<Bounds>;
+
+  /** The last offset before a time: what follows it was appended at that time or later. */
+  offsetAt(time: number): Promise<Offset>;
+
+  /** The last number of a producer in this log, 0 where it knows none. */
+  lastNumber(producer: string): Promise<number>;
+}
+
+/** What a publisher hands in, in (nearly) its wire form. */
+export interface Draft {
+  readonly channel: Channel;
+  /** The optional fields as they stand in the wire form, each with a comma before it: `,"key":"a"`, or nothing. */
+  readonly attributes: string;
+  /** The JSON text of `data`. The engine reads it until the append is answered. */
+  readonly data: Uint8Array;
+  readonly origin: Origin;
+}
+
+/** What makes a retry recognisable. */
+export type Origin =
+  | { readonly by: "nobody" }
+  /** A client that numbers its drafts. */
+  | {
+      readonly by: "producer";
+      readonly producer: string;
+      readonly number: number;
+      /**
+       * The producer's number before this one in this log, 0 where this is its first; the draft is refused as
+       * `out-of-order` where the log knows better. `"repeat"`: the number was used before, so say what became of
+       * it and append nothing.
+       */
+      readonly previous: number | "repeat";
+    }
+  /** An explicit id, remembered for a while. It includes whatever scopes it. */
+  | { readonly by: "id"; readonly id: string };
+
+export type Appended =
+  | { readonly offset: Offset; readonly duplicate: boolean }
+  | { readonly refused: Extract<ErrorCode, "out-of-order" | "outcome-unknown"> };
+
+/** The most a read may return, and the most it may look at. At least one message is returned where one matches. */
+export interface Budget {
+  readonly messages: number;
+  readonly bytes: number;
+  /** Bytes of the log to look at. */
+  readonly scan: number;
+}
+
+export interface Page {
+  /** What can no longer be given of the range asked for; the messages come after it. */
+  readonly gap: Gap | undefined;
+  readonly messages: Messages;
+  readonly through: Offset;
+}
+
+/** A stretch of the log: everything after `after`, up to and including `through`. */
+export interface Batch {
+  readonly after: Offset;
+  readonly through: Offset;
+  readonly messages: Messages;
+}
+
+export interface Bounds {
+  readonly oldest: Offset;
+  readonly newest: Offset;
+}
+
+/** A small store of records, each with a version. */
+export interface State {
+  get(key: string): Promise<Entry | undefined>;
+  /**
+   * Stores a record if its version is still the one given (0: if there is none) and resolves, once it is as durable
+   * as the engine, with the new version; with `undefined` where another version was found and nothing was stored.
+   */
+  put(key: string, value: Uint8Array, version: number): Promise<number | undefined>;
+  /** Every record whose key starts with `prefix`, ordered by key. */
+  list(prefix: string): Promise<readonly (Entry & { readonly key: string })[]>;
+}
+
+export interface Entry {
+  readonly value: Uint8Array;
+  readonly version: number;
+}

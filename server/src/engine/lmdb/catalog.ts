@@ -1,0 +1,71 @@
+/**
+ * What a log must remember beside its segments: its lineage, what retention removed, and how far it is known to have
+ * come, so that a log that lost its end is noticed.
+ */
+import type { Channel, Offset } from "@dogear/shared";
+import type { Database } from "lmdb";
+import type { Era } from "../lineage.ts";
+import { Removed } from "../removed.ts";
+
+export interface Facts {
+  readonly lineage: readonly Era[];
+  /** The first offset that is not removed. */
+  readonly oldest: Offset;
+  /** Positions below this count as overtaken by retention, whatever their channel. */
+  readonly removedFloor: Offset;
+}
+
+export class Catalog {
+  readonly #records: Database<Buffer, string>;
+  readonly #prefix: string;
+
+  constructor(records: Database<Buffer, string>, namespace: string) {
+    this.#records = records;
+    this.#prefix = `${namespace}/`;
+  }
+
+  facts(): Facts | undefined {
+    return this.#get<Facts>("facts");
+  }
+
+  async storeFacts(facts: Facts): Promise<void> {
+    await this.#put("facts", facts);
+  }
+
+  /** An offset that the log has certainly reached. */
+  watermark(): Offset {
+    return this.#get<Offset>("watermark") ?? (0 as Offset);
+  }
+
+  async storeWatermark(newest: Offset): Promise<void> {
+    await this.#put("watermark", newest);
+  }
+
+  removed(): Removed {
+    const removed = new Removed();
+    const prefix = `${this.#prefix}removed/`;
+    const entries: [Channel, Offset][] = [];
+    for (const { key, value } of this.#records.getRange({ start: prefix, end: `${prefix}\uffff` })) {
+      entries.push([key.slice(prefix.length) as Channel, JSON.parse(value.toString()) as Offset]);
+    }
+    entries.sort(([, a], [, b]) => a - b);
+    removed.restore(this.facts()?.removedFloor ?? (0 as Offset), entries);
+    return removed;
+  }
+
+  /** Stores the facts together with the highest offset now removed of some channels. */
+  async storeRemoval(facts: Facts, channels: Iterable<readonly [Channel, Offset]>): Promise<void> {
+    const writes = [this.#put("facts", facts)];
+    for (const [channel, offset] of channels) writes.push(this.#put(`removed/${channel}`, offset));
+    await Promise.all(writes);
+  }
+
+  #get<T>(key: string): T | undefined {
+    const value = this.#records.getBinary(this.#prefix + key);
+    return value === undefined ? undefined : (JSON.parse(value.toString()) as T);
+  }
+
+  async #put(key: string, value: unknown): Promise<void> {
+    await this.#records.put(this.#prefix + key, Buffer.from(JSON.stringify(value)));
+  }
+}

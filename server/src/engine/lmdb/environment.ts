@@ -1,0 +1,24 @@
+/** Opens LMDB environments the one way that keeps the promises of this engine. */
+import { open, type RootDatabase } from "lmdb";
+
+export type Environment = RootDatabase<Buffer, number>;
+
+export function openEnvironment(path: string): Environment {
+  // Named first, because the types do not know `safeRestore`.
+  const options = {
+    path,
+    // A folder, also where a name in it has a dot.
+    noSubdir: false,
+    encoding: "binary" as const,
+    // With overlapping syncs data can be read before it is durable, and a failing disk can produce a false
+    // acknowledgement.
+    overlappingSync: false,
+    // After a crash go on from what was flushed, never from pages that a lost cache may have torn.
+    safeRestore: true,
+    // Address space, not a quota. Without it the map grows by remapping.
+    mapSize: 64 * 1_024 ** 3,
+    maxReaders: 1_024,
+    maxDbs: 8,
+  };
+  return open<Buffer, number>(options);
+}

@@ -1,0 +1,80 @@
+/**
+ * The embedded engine: logs and state in LMDB, in one folder.
+ *
+ *     <data>/lock.sock                        who has it open
+ *     <data>/state/                           cursors, and the catalog of every log
+ *     <data>/logs/<namespace>/<first offset>/ the segments of a log
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import type { Engine, Log, NamespacePolicy, State } from "../engine.ts";
+import { MemoryLog } from "../memory/memory-log.ts";
+import { Catalog } from "./catalog.ts";
+import { type Environment, openEnvironment } from "./environment.ts";
+import { LmdbLog } from "./lmdb-log.ts";
+import { LmdbState } from "./lmdb-state.ts";
+import { DataLock } from "./lock.ts";
+import { Room } from "./room.ts";
+
+export interface LmdbEngineParts {
+  /** The folder of the data, created where it is missing. */
+  readonly data: string;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+  /** Called with an error after which the disk is not to be trusted. The process must stop. */
+  readonly fatal: (error: unknown) => void;
+}
+
+export class LmdbEngine implements Engine {
+  readonly state: State;
+  readonly #parts: LmdbEngineParts;
+  readonly #lock: DataLock;
+  readonly #environment: Environment;
+  readonly #room: Room;
+  readonly #logs: (LmdbLog | MemoryLog)[] = [];
+
+  static async open(parts: LmdbEngineParts): Promise<LmdbEngine> {
+    await mkdir(parts.data, { recursive: true });
+    const lock = await DataLock.take(parts.data);
+    const room = new Room(parts.data, parts.clock);
+    await room.watch();
+    return new LmdbEngine(parts, lock, room);
+  }
+
+  private constructor(parts: LmdbEngineParts, lock: DataLock, room: Room) {
+    this.#parts = parts;
+    this.#lock = lock;
+    this.#room = room;
+    this.#environment = openEnvironment(join(parts.data, "state"));
+    this.state = new LmdbState(
+      this.#environment.openDB<Buffer, string>({ name: "state", encoding: "binary", useVersions: true }),
+    );
+  }
+
+  async open(policy: NamespacePolicy): Promise<Log> {
+    const log = policy.durability === "memory" ? new MemoryLog(policy, this.#parts) : await this.#openOnDisk(policy);
+    this.#logs.push(log);
+    return log;
+  }
+
+  async close(): Promise<void> {
+    this.#room.stop();
+    await Promise.all(this.#logs.map((log) => log.close()));
+    await this.#environment.close();
+    await this.#lock.release();
+  }
+
+  #openOnDisk(policy: NamespacePolicy): Promise<LmdbLog> {
+    const records = this.#environment.openDB<Buffer, string>({ name: "catalog", encoding: "binary" });
+    return LmdbLog.open({
+      ...this.#parts,
+      policy,
+      folder: join(this.#parts.data, "logs", policy.namespace),
+      catalog: new Catalog(records, policy.namespace),
+      requireRoom: () => this.#room.require(),
+    });
+  }
+}

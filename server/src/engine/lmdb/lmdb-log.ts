@@ -1,0 +1,263 @@
+/**
+ * The log of a namespace on disk. Appends are committed in groups and answered after the flush; readers see what is
+ * durable and nothing else.
+ */
+import { DogearError, type Durability, matcher, type Offset, type Pattern } from "@dogear/shared";
+import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import { admit } from "../admission.ts";
+import { CommitQueue } from "../commit-queue.ts";
+import type { Appended, Batch, Bounds, Budget, Draft, Log, NamespacePolicy, Page } from "../engine.ts";
+import { followedBytesMax, followTail } from "../follow.ts";
+import type { Era } from "../lineage.ts";
+import { Messages } from "../messages.ts";
+import { collectPage, remembering, type Stretch } from "../page.ts";
+import { Producers, type Provenance } from "../producers.ts";
+import { RecentIds } from "../recent-ids.ts";
+import type { Removed } from "../removed.ts";
+import { Tail } from "../tail.ts";
+import type { Catalog, Facts } from "./catalog.ts";
+import { ChannelIndex } from "./channel-index.ts";
+import { type Chunk, cutIntoChunks, encodeChunk } from "./chunk.ts";
+import { recover } from "./recovery.ts";
+import { Segment } from "./segment.ts";
+import type { Segments } from "./segments.ts";
+
+export interface LmdbLogParts {
+  readonly policy: NamespacePolicy;
+  readonly folder: string;
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+  /** Throws where the disk has no room to write. */
+  readonly requireRoom: () => void;
+  /** Called with a commit error that nothing can be done about. The process must stop: the disk is not to be trusted. */
+  readonly fatal: (error: unknown) => void;
+}
+
+/** A segment is rolled at an eighth of what retention keeps, within these bounds. */
+const segmentShare = 8;
+const segmentBytesMax = 256 * 1_024 * 1_024;
+const segmentBytesMin = 64 * 1_024;
+
+/** How often retention and the watermark are seen to. */
+const upkeepMs = 1_000;
+
+export class LmdbLog implements Log {
+  readonly durability: Durability = "disk";
+  readonly #parts: LmdbLogParts;
+  readonly #commits: CommitQueue;
+  readonly #producers: Producers;
+  readonly #ids: RecentIds;
+  readonly #removed: Removed;
+  readonly #segments: Segments;
+  readonly #tail: Tail;
+  #facts: Facts;
+  #index: ChannelIndex;
+  #newest: Offset;
+  #time: number;
+  #watermark: Offset;
+  /** Upkeep that is under way; one at a time. */
+  #upkeep: Promise<void> | undefined;
+  #cancelUpkeep: () => void = () => {};
+  #closed = false;
+
+  static async open(parts: LmdbLogParts): Promise<LmdbLog> {
+    const { policy, catalog, clock } = parts;
+    let log: LmdbLog | undefined;
+    const producers = new Producers((offset) => log?.provenanceAt(offset));
+    const ids = new RecentIds(policy.deduplicationWindowMs, policy.deduplicationIdsMax);
+    const idsSince = clock.now() - policy.deduplicationWindowMs;
+    const { segments, facts } = await recover({ ...parts, namespace: policy.namespace, producers, ids, idsSince });
+    log = new LmdbLog(parts, producers, ids, catalog.removed(), segments, facts);
+    return log;
+  }
+
+  private constructor(
+    parts: LmdbLogParts,
+    producers: Producers,
+    ids: RecentIds,
+    removed: Removed,
+    segments: Segments,
+    facts: Facts,
+  ) {
+    this.#parts = parts;
+    this.#producers = producers;
+    this.#ids = ids;
+    this.#removed = removed;
+    this.#segments = segments;
+    this.#facts = facts;
+    this.#index = segments.open.index();
+    this.#newest = segments.openInfo.last;
+    this.#time = segments.openInfo.lastTime;
+    this.#watermark = this.#newest;
+    this.#tail = new Tail(this.#newest, followedBytesMax);
+    this.#commits = new CommitQueue((drafts) => this.#commit(drafts), parts.clock);
+    this.#scheduleUpkeep();
+  }
+
+  get lineage(): readonly Era[] {
+    return this.#facts.lineage;
+  }
+
+  append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+    return this.#commits.append(drafts);
+  }
+
+  async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
+    const removed = this.#removed.through(pattern, after);
+    const start = Math.max(removed ?? after, this.#facts.oldest - 1) as Offset;
+    const page = collectPage(this.#stretches(pattern, start), remembering(matcher(pattern)), after, budget, removed);
+    // What was passed over at the start held nothing of the pattern.
+    return page.through < start ? { ...page, through: start } : page;
+  }
+
+  follow(after: Offset, signal: AbortSignal): AsyncIterable<Batch> {
+    const everything = () => true;
+    const readAll = (from: Offset, budget: Budget) =>
+      collectPage(this.#segments.stretches("everything", from), everything, from, budget);
+    return followTail(readAll, this.#tail, after, signal);
+  }
+
+  async bounds(): Promise<Bounds> {
+    return { oldest: this.#facts.oldest, newest: this.#newest };
+  }
+
+  async offsetAt(time: number): Promise<Offset> {
+    return this.#segments.offsetAt(time);
+  }
+
+  async lastNumber(producer: string): Promise<number> {
+    this.#forgetProducers();
+    return this.#producers.last(producer).number;
+  }
+
+  /** What a stored message says of its producer. */
+  provenanceAt(offset: Offset): Provenance | undefined {
+    if (offset < this.#facts.oldest) return undefined;
+    const chunk = this.#segments.at(offset).chunkAt(offset);
+    return chunk?.origins.find((origin) => origin.offset === offset)?.provenance;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelUpkeep();
+    await this.#commits.idle();
+    await this.#upkeep;
+    await this.#parts.catalog.storeWatermark(this.#newest);
+    await this.#segments.close();
+  }
+
+  *#stretches(pattern: Pattern, after: Offset): Iterable<Stretch> {
+    const recent = this.#tail.start <= after ? this.#tail.pieces(after) : undefined;
+    if (recent === undefined) yield* this.#segments.stretches(pattern, after);
+    else {
+      yield* recent;
+      yield { messages: Messages.none, through: this.#newest };
+    }
+  }
+
+  async #commit(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+    this.#parts.requireRoom();
+    this.#time = Math.max(this.#time, this.#parts.clock.now());
+    const first = (this.#newest + 1) as Offset;
+    const memory = { producers: this.#producers, ids: this.#ids };
+    const { accepted, answers, settle } = admit(drafts, first, this.#time, memory);
+    if (accepted.length === 0) return answers;
+    const written = cutIntoChunks(accepted).map((run) => encodeChunk(run, this.#time));
+    try {
+      await this.#segments.open.append(written);
+    } catch (error) {
+      throw this.#commitFailed(error);
+    }
+    settle();
+    for (const { chunk } of written) this.#appended(chunk);
+    this.#rollIfFull();
+    return answers;
+  }
+
+  #appended(chunk: Chunk): void {
+    const info = this.#segments.openInfo;
+    if (info.bytes === 0) info.firstTime = chunk.time;
+    info.bytes += chunk.bytes;
+    info.last = chunk.last;
+    info.lastTime = chunk.time;
+    this.#index.add(chunk);
+    this.#newest = chunk.last;
+    this.#tail.push(chunk.messages, chunk.last);
+  }
+
+  #commitFailed(error: unknown): unknown {
+    if (isDiskFull(error)) return new DogearError("disk-full", undefined, { cause: error });
+    this.#parts.logger.error("log.commit-failed", { namespace: this.#parts.policy.namespace, error });
+    this.#parts.fatal(error);
+    return new DogearError("unavailable", undefined, { cause: error });
+  }
+
+  #rollIfFull(): void {
+    const { bytes, ageMs } = this.#parts.policy.retention;
+    const { bytes: size, firstTime } = this.#segments.openInfo;
+    const sizeMax = Math.min(segmentBytesMax, Math.max(segmentBytesMin, (bytes ?? Infinity) / segmentShare));
+    const oldAge = (ageMs ?? Infinity) / segmentShare;
+    if (size === 0 || (size < sizeMax && this.#parts.clock.now() - firstTime < oldAge)) return;
+    const next = Segment.open(this.#parts.folder, (this.#newest + 1) as Offset);
+    this.#index = new ChannelIndex();
+    next.useIndex(this.#index);
+    const before = this.#segments.roll(next);
+    this.#forgetProducers();
+    const snapshot = this.#producers.snapshot();
+    this.#doUpkeep(async () => {
+      await Promise.all([before.seal(), next.storeProducers(snapshot)]);
+      await this.#retain();
+    });
+  }
+
+  #scheduleUpkeep(): void {
+    this.#cancelUpkeep = this.#parts.clock.after(upkeepMs, () => {
+      if (this.#closed) return;
+      this.#rollIfFull();
+      this.#doUpkeep(async () => {
+        await this.#retain();
+        if (this.#watermark !== this.#newest) {
+          this.#watermark = this.#newest;
+          await this.#parts.catalog.storeWatermark(this.#newest);
+        }
+      });
+      this.#scheduleUpkeep();
+    });
+  }
+
+  #doUpkeep(work: () => Promise<void>): void {
+    this.#upkeep = (this.#upkeep ?? Promise.resolve()).then(work).catch((error: unknown) => {
+      // A full disk only delays upkeep. Anything else is a disk that is not to be trusted.
+      if (!isDiskFull(error)) this.#parts.fatal(error);
+    });
+  }
+
+  /** Removes sealed segments that are too old or too much. */
+  async #retain(): Promise<void> {
+    const { bytes = Infinity, ageMs = Infinity } = this.#parts.policy.retention;
+    while (this.#segments.count > 1) {
+      const { last, lastTime } = this.#segments.oldest;
+      if (this.#segments.bytes <= bytes && lastTime >= this.#parts.clock.now() - ageMs) return;
+      const removed = [...this.#segments.at(this.#segments.oldest.first).index().lastOffsets()];
+      // Remembered first: a segment must not vanish before what it held is known to have been removed.
+      for (const [channel, offset] of removed) this.#removed.record(channel, offset);
+      this.#facts = { ...this.#facts, oldest: (last + 1) as Offset, removedFloor: this.#removed.floor };
+      await this.#parts.catalog.storeRemoval(this.#facts, removed);
+      await this.#segments.removeOldest();
+      this.#parts.logger.info("log.removed", { namespace: this.#parts.policy.namespace, through: last });
+    }
+  }
+
+  #forgetProducers(): void {
+    this.#producers.forgetBefore(this.#parts.clock.now() - this.#parts.policy.producerMemoryMs);
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  return (
+    error instanceof Error && /ENOSPC|No space left/.test(`${(error as NodeJS.ErrnoException).code} ${error.message}`)
+  );
+}

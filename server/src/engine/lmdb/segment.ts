@@ -1,0 +1,199 @@
+/**
+ * One segment of a log: an LMDB environment with a stretch of chunks.
+ *
+ *     chunks    first offset → chunk
+ *     facts     "index" → the channel index, once sealed; "producers" → what the log knew of producers when the
+ *               segment began; "damaged/<first offset>" → a chunk that was cut off, kept for whoever wants to look
+ */
+import { join } from "node:path";
+import type { Offset, Pattern } from "@dogear/shared";
+import type { Database } from "lmdb";
+import { Messages } from "../messages.ts";
+import type { Stretch } from "../page.ts";
+import type { ProducerRecord } from "../producers.ts";
+import { ChannelIndex } from "./channel-index.ts";
+import { type Chunk, ChunkCorrupt, decodeChunk } from "./chunk.ts";
+import { type Environment, openEnvironment } from "./environment.ts";
+
+/** What a scan of a segment finds. */
+export type Scanned = { readonly chunk: Chunk } | { readonly corrupt: Offset; readonly why: string };
+
+/** Decoded chunks a segment keeps for those who catch up together. */
+const cachedChunksMax = 32;
+
+export class Segment {
+  readonly first: Offset;
+  readonly path: string;
+  readonly #environment: Environment;
+  readonly #chunks: Database<Buffer, number>;
+  readonly #facts: Database<Buffer, string>;
+  readonly #cache = new Map<Offset, Chunk>();
+  #index: ChannelIndex | undefined;
+
+  private constructor(folder: string, first: Offset) {
+    this.first = first;
+    this.path = join(folder, segmentName(first));
+    this.#environment = openEnvironment(this.path);
+    this.#chunks = this.#environment.openDB<Buffer, number>({ name: "chunks", encoding: "binary" });
+    this.#facts = this.#environment.openDB<Buffer, string>({ name: "facts", encoding: "binary" });
+  }
+
+  static open(folder: string, first: Offset): Segment {
+    return new Segment(folder, first);
+  }
+
+  /** Adds chunks in one transaction and resolves once they are flushed. */
+  async append(chunks: readonly { readonly chunk: Chunk; readonly value: Buffer }[]): Promise<void> {
+    // Puts of one turn share a transaction; their promises resolve after its flush.
+    await Promise.all(chunks.map(({ chunk, value }) => this.#chunks.put(chunk.first, value)));
+  }
+
+  /** The time of the first chunk at or before an offset, or of the first one. */
+  timeAt(offset: Offset): number | undefined {
+    const key = this.#keyAtOrBefore(offset) ?? this.#keyAfter(offset);
+    return key === undefined ? undefined : this.#read(key)?.time;
+  }
+
+  /** The chunk that holds an offset. */
+  chunkAt(offset: Offset): Chunk | undefined {
+    const key = this.#keyAtOrBefore(offset);
+    const chunk = key === undefined ? undefined : this.#read(key);
+    return chunk !== undefined && chunk.last >= offset ? chunk : undefined;
+  }
+
+  /** Stretches after an offset up to `end`, the chunks that hold nothing of the pattern left out where that is quicker. */
+  *stretches(pattern: Pattern, after: Offset, end: Offset): Generator<Stretch> {
+    let at = after;
+    let next = this.#keyAtOrBefore((after + 1) as Offset) ?? this.#keyAfter(after);
+    while (next !== undefined && at < end) {
+      const plan = this.index().plan(pattern, next);
+      if (plan === "all") return yield* this.all(at, end);
+      for (const first of plan) {
+        const stretch = this.#stretch(first, end);
+        yield stretch;
+        at = stretch.through;
+      }
+      if (plan.length === 0) break;
+      next = this.#keyAfter(at);
+    }
+    if (at < end) yield { messages: Messages.none, through: end };
+  }
+
+  /** Every stretch after an offset up to `end`. */
+  *all(after: Offset, end: Offset): Generator<Stretch> {
+    let at = after;
+    while (at < end) {
+      const next = this.#keyAtOrBefore((at + 1) as Offset);
+      const stretch = next === undefined ? undefined : this.#stretch(next, end);
+      // Offsets are consecutive, so where no chunk holds the next one there is a hole.
+      const hole = { messages: undefined, through: ((this.#keyAfter(at) ?? end + 1) - 1) as Offset };
+      const found = stretch === undefined || stretch.through <= at ? hole : stretch;
+      yield found;
+      at = found.through;
+    }
+  }
+
+  /** Reads the segment from the start and checks every chunk. */
+  *scan(): Generator<Scanned> {
+    let next = this.#keyAfter(0 as Offset);
+    while (next !== undefined) {
+      try {
+        yield { chunk: this.#decode(next) };
+      } catch (error) {
+        if (!(error instanceof ChunkCorrupt)) throw error;
+        yield { corrupt: next, why: error.message };
+      }
+      next = this.#keyAfter(next);
+    }
+  }
+
+  /** Takes a chunk that cannot be read out of the log, and keeps its bytes. */
+  async setAside(first: Offset): Promise<void> {
+    const value = this.#chunks.getBinary(first) ?? Buffer.alloc(0);
+    await Promise.all([this.#facts.put(`damaged/${first}`, value), this.#chunks.remove(first)]);
+  }
+
+  index(): ChannelIndex {
+    if (this.#index === undefined) {
+      const stored = this.#facts.getBinary("index");
+      this.#index = stored === undefined ? this.#rebuiltIndex() : ChannelIndex.decode(stored);
+    }
+    return this.#index;
+  }
+
+  /** Gives the segment the index that its owner keeps while it is open. */
+  useIndex(index: ChannelIndex): void {
+    this.#index = index;
+  }
+
+  get sealed(): boolean {
+    return this.#facts.doesExist("index");
+  }
+
+  /** Writes the index, after which the segment does not change any more. */
+  async seal(): Promise<void> {
+    await this.#facts.put("index", this.index().encode());
+  }
+
+  producers(): readonly ProducerRecord[] | undefined {
+    const stored = this.#facts.getBinary("producers");
+    return stored === undefined ? undefined : (JSON.parse(stored.toString()) as ProducerRecord[]);
+  }
+
+  async storeProducers(records: readonly ProducerRecord[]): Promise<void> {
+    await this.#facts.put("producers", Buffer.from(JSON.stringify(records)));
+  }
+
+  async close(): Promise<void> {
+    await this.#environment.close();
+  }
+
+  #stretch(first: Offset, end: Offset): Stretch {
+    const chunk = this.#read(first);
+    if (chunk !== undefined) return { messages: chunk.messages, through: chunk.last };
+    const next = this.#keyAfter(first);
+    return { messages: undefined, through: next === undefined ? end : ((next - 1) as Offset) };
+  }
+
+  #read(first: Offset): Chunk | undefined {
+    const cached = this.#cache.get(first);
+    if (cached !== undefined) return cached;
+    try {
+      const chunk = this.#decode(first);
+      this.#cache.set(first, chunk);
+      if (this.#cache.size > cachedChunksMax) this.#cache.delete(this.#cache.keys().next().value as Offset);
+      return chunk;
+    } catch (error) {
+      if (error instanceof ChunkCorrupt) return undefined;
+      throw error;
+    }
+  }
+
+  #decode(first: Offset): Chunk {
+    const value = this.#chunks.getBinary(first);
+    if (value === undefined) throw new ChunkCorrupt("it is missing");
+    const chunk = decodeChunk(value);
+    if (chunk.first !== first) throw new ChunkCorrupt(`it says it starts at ${chunk.first}`);
+    return chunk;
+  }
+
+  #rebuiltIndex(): ChannelIndex {
+    const index = new ChannelIndex();
+    for (const scanned of this.scan()) if ("chunk" in scanned) index.add(scanned.chunk);
+    return index;
+  }
+
+  #keyAtOrBefore(offset: Offset): Offset | undefined {
+    for (const key of this.#chunks.getKeys({ start: offset, reverse: true, limit: 1 })) return key as Offset;
+    return undefined;
+  }
+
+  #keyAfter(offset: Offset): Offset | undefined {
+    for (const key of this.#chunks.getKeys({ start: offset + 1, limit: 1 })) return key as Offset;
+    return undefined;
+  }
+}
+
+export function segmentName(first: Offset): string {
+  return String(first).padStart(16, "0");
+}

@@ -1,0 +1,165 @@
+/**
+ * The row of segments that makes up a log: the newest is written to, the older ones are sealed and removed whole.
+ *
+ *     0000000000000001/   0000000000081920/   0000000000163840/
+ *     sealed              sealed              open
+ *
+ * Removing a folder returns its space at once; deleting records one by one would be LMDB's weakest spot. Of the
+ * sealed segments only the few that are being read stay open.
+ */
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Offset, Pattern } from "@dogear/shared";
+import type { Stretch } from "../page.ts";
+import { Segment, segmentName } from "./segment.ts";
+
+/** What is known of a segment without opening it. */
+export interface SegmentInfo {
+  readonly first: Offset;
+  /** Its last offset, which for the open segment is the newest of the log. */
+  last: Offset;
+  bytes: number;
+  firstTime: number;
+  lastTime: number;
+}
+
+/** Sealed segments kept open for readers. */
+const openSealedMax = 4;
+
+const removedPrefix = "removed-";
+
+export class Segments {
+  readonly #folder: string;
+  readonly #infos: SegmentInfo[] = [];
+  /** Sealed segments that are open, least recently read first. */
+  readonly #sealed = new Map<Offset, Segment>();
+  #open: Segment;
+
+  private constructor(folder: string, infos: SegmentInfo[], open: Segment) {
+    this.#folder = folder;
+    this.#infos = infos;
+    this.#open = open;
+  }
+
+  /** The first offsets of the segments in a folder, after finishing any removal that was under way. */
+  static async list(folder: string): Promise<readonly Offset[]> {
+    await mkdir(folder, { recursive: true });
+    const names = await readdir(folder);
+    const leftovers = names.filter((name) => name.startsWith(removedPrefix));
+    await Promise.all(leftovers.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+    return names
+      .filter((name) => /^\d{16}$/.test(name))
+      .sort()
+      .map((name) => Number(name) as Offset);
+  }
+
+  static async start(folder: string, infos: readonly SegmentInfo[], open: Segment): Promise<Segments> {
+    return new Segments(folder, [...infos], open);
+  }
+
+  get open(): Segment {
+    return this.#open;
+  }
+
+  get openInfo(): SegmentInfo {
+    return this.#infos.at(-1) as SegmentInfo;
+  }
+
+  get oldest(): SegmentInfo {
+    return this.#infos[0] as SegmentInfo;
+  }
+
+  get bytes(): number {
+    return this.#infos.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  get count(): number {
+    return this.#infos.length;
+  }
+
+  /** Makes a new segment the open one; the one before is returned, to be sealed. */
+  roll(next: Segment): Segment {
+    const before = this.#open;
+    const { last, lastTime } = this.openInfo;
+    this.#sealed.set(before.first, before);
+    this.#open = next;
+    this.#infos.push({ first: (last + 1) as Offset, last, bytes: 0, firstTime: lastTime, lastTime });
+    return before;
+  }
+
+  /** Closes and deletes the oldest segment. */
+  async removeOldest(): Promise<void> {
+    const { first } = this.#infos.shift() as SegmentInfo;
+    const segment = this.#sealed.get(first);
+    this.#sealed.delete(first);
+    await segment?.close();
+    // Renamed first: a folder that is half deleted must not be taken for a segment.
+    const doomed = join(this.#folder, removedPrefix + segmentName(first));
+    await rename(join(this.#folder, segmentName(first)), doomed);
+    await rm(doomed, { recursive: true, force: true });
+  }
+
+  /** The segment whose range holds an offset, or the one after it. */
+  at(offset: Offset): Segment {
+    const info = this.#infos.find(({ last }) => last >= offset) ?? this.openInfo;
+    return this.#segment(info.first);
+  }
+
+  /** Every stretch after an offset; segments that hold nothing of the pattern are passed over quickly. */
+  *stretches(pattern: Pattern | "everything", after: Offset): Generator<Stretch> {
+    let at = after;
+    for (const { first, last } of [...this.#infos]) {
+      if (last <= at) continue;
+      if (first > at + 1) {
+        at = (first - 1) as Offset;
+        yield { messages: undefined, through: at };
+      }
+      const segment = this.#segment(first);
+      yield* pattern === "everything" ? segment.all(at, last) : segment.stretches(pattern, at, last);
+      at = last;
+    }
+  }
+
+  /** The last offset before a time. */
+  offsetAt(time: number): Offset {
+    const info = this.#infos.find(({ lastTime }) => lastTime >= time);
+    if (info === undefined) return this.openInfo.last;
+    const segment = this.#segment(info.first);
+    let low: number = info.first;
+    let high: number = info.last + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2) as Offset;
+      if ((segment.timeAt(middle) ?? 0) >= time) high = middle;
+      else low = middle + 1;
+    }
+    return (low - 1) as Offset;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#open.close(), ...[...this.#sealed.values()].map((segment) => segment.close())]);
+  }
+
+  #segment(first: Offset): Segment {
+    if (first === this.#open.first) return this.#open;
+    const segment = this.#sealed.get(first) ?? Segment.open(this.#folder, first);
+    this.#sealed.delete(first);
+    this.#sealed.set(first, segment);
+    this.#closeIdle();
+    return segment;
+  }
+
+  #closeIdle(): void {
+    for (const [first, segment] of this.#sealed) {
+      if (this.#sealed.size <= openSealedMax) return;
+      if (!segment.sealed) continue;
+      this.#sealed.delete(first);
+      // Nothing waits for it: reads are synchronous, so none is under way.
+      segment.close().catch(() => {});
+    }
+  }
+}
+
+/** What a segment takes on disk. */
+export async function segmentBytes(folder: string, first: Offset): Promise<number> {
+  return (await stat(join(folder, segmentName(first), "data.mdb"))).size;
+}

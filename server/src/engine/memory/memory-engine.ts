@@ -1,0 +1,25 @@
+/** The engine that keeps nothing: logs and state live as long as the process. */
+import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Engine, Log, NamespacePolicy, State } from "../engine.ts";
+import { MemoryLog } from "./memory-log.ts";
+import { MemoryState } from "./memory-state.ts";
+
+export class MemoryEngine implements Engine {
+  readonly state: State = new MemoryState();
+  readonly #logs: MemoryLog[] = [];
+  readonly #runtime: { readonly clock: Clock; readonly chance: Chance };
+
+  constructor(runtime: { readonly clock: Clock; readonly chance: Chance }) {
+    this.#runtime = runtime;
+  }
+
+  async open(policy: NamespacePolicy): Promise<Log> {
+    const log = new MemoryLog(policy, this.#runtime);
+    this.#logs.push(log);
+    return log;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#logs.map((log) => log.close()));
+  }
+}

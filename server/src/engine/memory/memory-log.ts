@@ -1,0 +1,153 @@
+/**
+ * A log in memory: what `durability: "memory"` namespaces are kept in, and the executable specification of `Log`.
+ */
+import { type Durability, type Epoch, matcher, type Offset, type Pattern } from "@dogear/shared";
+import type { Chance, Clock } from "../../runtime/clock.ts";
+import { admit } from "../admission.ts";
+import { CommitQueue } from "../commit-queue.ts";
+import type { Appended, Batch, Bounds, Budget, Draft, Log, NamespacePolicy, Page } from "../engine.ts";
+import { followedBytesMax, followTail } from "../follow.ts";
+import type { Era } from "../lineage.ts";
+import type { Messages } from "../messages.ts";
+import { collectPage, remembering } from "../page.ts";
+import { Producers, type Provenance } from "../producers.ts";
+import { RecentIds } from "../recent-ids.ts";
+import { Removed } from "../removed.ts";
+import { Tail } from "../tail.ts";
+import { writeTexts } from "../text.ts";
+
+/** One commit. */
+interface Stretch {
+  readonly time: number;
+  readonly messages: Messages;
+  readonly through: Offset;
+  readonly provenance: readonly (Provenance | undefined)[];
+}
+
+/** What a memory log holds where its policy names no size. */
+const defaultBytesMax = 64 * 1_024 * 1_024;
+
+export class MemoryLog implements Log {
+  readonly lineage: readonly Era[];
+  readonly durability: Durability = "memory";
+  readonly #policy: NamespacePolicy;
+  readonly #clock: Clock;
+  readonly #commits: CommitQueue;
+  readonly #producers: Producers;
+  readonly #ids: RecentIds;
+  readonly #removed = new Removed();
+  readonly #tail: Tail;
+  #stretches: Stretch[] = [];
+  #bytes = 0;
+  #newest = 0 as Offset;
+  #time = 0;
+
+  constructor(policy: NamespacePolicy, { clock, chance }: { clock: Clock; chance: Chance }) {
+    this.#policy = policy;
+    this.#clock = clock;
+    this.lineage = [{ epoch: chance.id() as Epoch, first: 1 as Offset }];
+    this.#commits = new CommitQueue((drafts) => this.#commit(drafts), clock);
+    this.#producers = new Producers((offset) => this.#provenanceAt(offset));
+    this.#ids = new RecentIds(policy.deduplicationWindowMs, policy.deduplicationIdsMax);
+    this.#tail = new Tail(0 as Offset, followedBytesMax);
+  }
+
+  append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+    return this.#commits.append(drafts);
+  }
+
+  async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
+    this.#retain();
+    const removed = this.#removed.through(pattern, after);
+    return collectPage(this.#after(removed ?? after), remembering(matcher(pattern)), after, budget, removed);
+  }
+
+  follow(after: Offset, signal: AbortSignal): AsyncIterable<Batch> {
+    const everything = () => true;
+    const readAll = (from: Offset, budget: Budget) => collectPage(this.#after(from), everything, from, budget);
+    return followTail(readAll, this.#tail, after, signal);
+  }
+
+  async bounds(): Promise<Bounds> {
+    this.#retain();
+    return { oldest: this.#oldest(), newest: this.#newest };
+  }
+
+  async offsetAt(time: number): Promise<Offset> {
+    const later = this.#stretches[firstWhere(this.#stretches, (stretch) => stretch.time >= time)];
+    return ((later?.messages.offsets[0] ?? this.#newest + 1) - 1) as Offset;
+  }
+
+  async lastNumber(producer: string): Promise<number> {
+    this.#producers.forgetBefore(this.#clock.now() - this.#policy.producerMemoryMs);
+    return this.#producers.last(producer).number;
+  }
+
+  /** Resolves when every append has been answered. */
+  async close(): Promise<void> {
+    await this.#commits.idle();
+  }
+
+  async #commit(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+    this.#time = Math.max(this.#time, this.#clock.now());
+    this.#producers.forgetBefore(this.#time - this.#policy.producerMemoryMs);
+    const first = (this.#newest + 1) as Offset;
+    const { accepted, answers, settle } = admit(drafts, first, this.#time, {
+      producers: this.#producers,
+      ids: this.#ids,
+    });
+    if (accepted.length > 0) {
+      const messages = writeTexts(accepted, this.#time);
+      const through = (first + accepted.length - 1) as Offset;
+      const provenance = accepted.map((one) => one.provenance);
+      this.#stretches.push({ time: this.#time, messages, through, provenance });
+      this.#bytes += messages.bytes.length;
+      this.#newest = through;
+      settle();
+      this.#retain();
+      this.#tail.push(messages, through);
+    }
+    return answers;
+  }
+
+  /** The stretches that hold something after an offset. */
+  #after(offset: Offset): readonly Stretch[] {
+    return this.#stretches.slice(firstWhere(this.#stretches, ({ through }) => through > offset));
+  }
+
+  #oldest(): Offset {
+    return this.#stretches[0]?.messages.offsets[0] ?? ((this.#newest + 1) as Offset);
+  }
+
+  #provenanceAt(offset: Offset): Provenance | undefined {
+    const stretch = this.#stretches[firstWhere(this.#stretches, ({ through }) => through >= offset)];
+    return stretch?.provenance[offset - (stretch.messages.offsets[0] as number)];
+  }
+
+  #retain(): void {
+    const { ageMs, bytes = defaultBytesMax } = this.#policy.retention;
+    const before = ageMs === undefined ? Number.NEGATIVE_INFINITY : this.#clock.now() - ageMs;
+    let count = 0;
+    for (const { time, messages } of this.#stretches) {
+      if (this.#bytes <= bytes && time >= before) break;
+      this.#bytes -= messages.bytes.length;
+      for (let i = 0; i < messages.length; i++) {
+        this.#removed.record(messages.channels[i] as (typeof messages.channels)[0], messages.offsets[i] as Offset);
+      }
+      count++;
+    }
+    if (count > 0) this.#stretches = this.#stretches.slice(count);
+  }
+}
+
+/** The index of the first item of a sorted array that passes, or its length. */
+function firstWhere<T>(items: readonly T[], passes: (item: T) => boolean): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (passes(items[middle] as T)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

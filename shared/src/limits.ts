@@ -1,0 +1,72 @@
+/**
+ * Every limit of a session, with its unit in its name. The hub tells them in `welcome`; a configuration file can
+ * change them.
+ */
+
+export interface Limits {
+  /** Largest message as stored: payload, key and headers in their wire form. */
+  readonly messageBytesMax: number;
+  /** Largest WebSocket message; a larger one closes the connection with 1009, because it is never read. */
+  readonly frameBytesMax: number;
+  /** Deepest nesting of a JSON payload. */
+  readonly payloadDepthMax: number;
+  /** Most subscriptions of one session. */
+  readonly subscriptionsMax: number;
+  /** Largest window a subscription may ask for. */
+  readonly windowMessagesMax: number;
+  readonly windowBytesMax: number;
+  /** Bytes that may wait for a slow connection before its subscriptions fall back to reading from the log. */
+  readonly outboxBytesMax: number;
+  /** Bytes of drafts that one session may have waiting for the log before the hub stops reading from it. */
+  readonly draftBytesMax: number;
+  /** Time a connection has to say hello. */
+  readonly helloTimeoutMs: number;
+  /** How often the hub pings; a client may ask for another in its hello, between 1 s and 15 minutes. */
+  readonly heartbeatMs: number;
+  /** Time the other side has to answer a ping. */
+  readonly heartbeatGraceMs: number;
+  /** Mistakes a session may make before it is closed. */
+  readonly errorsMax: number;
+  /** How long a producer not heard of is remembered. */
+  readonly producerMemoryMs: number;
+  /** How long an explicit id is remembered, and how many at most in one namespace. */
+  readonly deduplicationWindowMs: number;
+  readonly deduplicationIdsMax: number;
+}
+
+const second = 1_000;
+const minute = 60 * second;
+const day = 24 * 60 * minute;
+const KiB = 1_024;
+const MiB = 1_024 * KiB;
+
+export const defaultLimits: Limits = {
+  messageBytesMax: 256 * KiB,
+  frameBytesMax: 4 * MiB,
+  payloadDepthMax: 64,
+  subscriptionsMax: 1_000,
+  windowMessagesMax: 10_000,
+  windowBytesMax: 16 * MiB,
+  outboxBytesMax: 1 * MiB,
+  draftBytesMax: 8 * MiB,
+  helloTimeoutMs: 10 * second,
+  heartbeatMs: 25 * second,
+  heartbeatGraceMs: 10 * second,
+  errorsMax: 100,
+  producerMemoryMs: 7 * day,
+  deduplicationWindowMs: 5 * minute,
+  deduplicationIdsMax: 1_000_000,
+};
+
+/** What a client may ask for as its heartbeat. */
+export const heartbeatMsBounds = { min: 1 * second, max: 15 * minute } as const;
+
+/** The window of a subscription that asks for none. */
+export const defaultWindow = { messages: 1_000, bytes: 1 * MiB } as const;
+
+/** Longest `key`, `id`, `producer` and `subscriber`, in characters. */
+export const nameLengthMax = 128;
+
+/** Most headers of one message, and the longest value of one. */
+export const headersMax = 32;
+export const headerLengthMax = 1_024;

@@ -1,0 +1,80 @@
+/**
+ * Channel names and the patterns that select them.
+ *
+ *     channel   sensors.kitchen.temperature
+ *     pattern   sensors.*.temperature        `*` stands for exactly one level
+ *     pattern   sensors.>                    a final `>` stands for one or more levels
+ *
+ * A level is letters, digits, `_` and `-`. A level that starts with `$` is the hub's own: a wildcard never
+ * matches it, so `orders.>` does not see `orders.$dead.billing`.
+ */
+
+/** A valid channel name. */
+export type Channel = string & { readonly __channel: true };
+
+/** A valid pattern; every channel name is one too. */
+export type Pattern = string & { readonly __pattern: true };
+
+/** Most levels of a name. */
+export const levelsMax = 16;
+
+/** Longest name, in bytes (names are ASCII, so also in characters). */
+export const nameBytesMax = 255;
+
+const channelGrammar = /^\$?[A-Za-z0-9_-]+(?:\.\$?[A-Za-z0-9_-]+)*$/;
+const patternGrammar = /^(?:(?:\$?[A-Za-z0-9_-]+|\*)(?:\.(?:\$?[A-Za-z0-9_-]+|\*))*(?:\.>)?|>)$/;
+
+export function isChannel(name: string): name is Channel {
+  return fits(name) && channelGrammar.test(name);
+}
+
+export function isPattern(name: string): name is Pattern {
+  return fits(name) && patternGrammar.test(name);
+}
+
+/** Whether a channel belongs to the hub, which alone may publish to it. */
+export function isReserved(channel: Channel): boolean {
+  return channel.startsWith("$") || channel.includes(".$");
+}
+
+/** Whether a pattern selects more than the one channel it spells. */
+export function isWildcard(pattern: Pattern): boolean {
+  return pattern.includes("*") || pattern.endsWith(">");
+}
+
+/**
+ * A test for one pattern. Build it once: it splits the pattern when made, and a channel only when it must.
+ */
+export function matcher(pattern: Pattern): (channel: Channel) => boolean {
+  if (!isWildcard(pattern)) return (channel) => (channel as string) === pattern;
+  const levels = pattern.split(".");
+  const open = levels.at(-1) === ">";
+  if (open) levels.pop();
+  return (channel) => {
+    const named = channel.split(".");
+    if (open ? named.length <= levels.length : named.length !== levels.length) return false;
+    for (let i = 0; i < named.length; i++) {
+      const level = levels[i] ?? "*";
+      const name = named[i] as string;
+      if (level === "*" ? name.startsWith("$") : level !== name) return false;
+    }
+    return true;
+  };
+}
+
+/** The namespace that holds a channel or pattern: the first level if it names a configured one, else `default`. */
+export function namespaceOf(
+  name: Channel | Pattern,
+  configured: { has(namespace: string): boolean },
+): string {
+  const dot = name.indexOf(".");
+  const first = dot < 0 ? name : name.slice(0, dot);
+  return configured.has(first) ? first : "default";
+}
+
+function fits(name: string): boolean {
+  if (name.length === 0 || name.length > nameBytesMax) return false;
+  let levels = 1;
+  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) === 46) levels++;
+  return levels <= levelsMax;
+}

@@ -1,0 +1,470 @@
+/**
+ * What every engine must do, as a test. Each engine's own test file is one call to `runEngineContract`.
+ *
+ * `open` opens an engine on fresh data; `reopen` opens the same data again after a close, where the engine keeps any.
+ */
+import type { Channel, Durability, Offset, Pattern } from "@dogear/shared";
+import { afterEach, describe, expect, it } from "vitest";
+import type {
+  Batch,
+  Budget,
+  Draft,
+  Engine,
+  Log,
+  NamespacePolicy,
+  Origin,
+  Page,
+} from "../../server/src/engine/engine.ts";
+import { epochOf } from "../../server/src/engine/lineage.ts";
+import type { Messages } from "../../server/src/engine/messages.ts";
+
+export interface EngineUnderTest {
+  readonly engine: Engine;
+  /** Closes the engine and opens its data again. */
+  reopen(): Promise<EngineUnderTest>;
+  /** Moves the engine's wall clock. */
+  advance(ms: number): void;
+}
+
+export interface EngineContract {
+  open(): Promise<EngineUnderTest>;
+  readonly durability: Durability;
+  /** Whether data outlives the engine. */
+  readonly keeps: boolean;
+}
+
+const day = 24 * 60 * 60 * 1_000;
+
+export const policy: NamespacePolicy = {
+  namespace: "default",
+  durability: "disk",
+  retention: { ageMs: undefined, bytes: undefined },
+  deduplicationWindowMs: 5 * 60 * 1_000,
+  deduplicationIdsMax: 1_000,
+  producerMemoryMs: 7 * day,
+};
+
+const plenty: Budget = { messages: 10_000, bytes: 100_000_000, scan: 1_000_000_000 };
+const all = ">" as Pattern;
+
+export function draft(channel: string, data: unknown, origin: Origin = { by: "nobody" }, attributes = ""): Draft {
+  return { channel: channel as Channel, attributes, data: Buffer.from(JSON.stringify(data)), origin };
+}
+
+function numbered(producer: string, number: number, previous: number | "repeat", data: unknown = number): Draft {
+  return draft("a", data, { by: "producer", producer, number, previous });
+}
+
+interface Parsed {
+  readonly offset: Offset;
+  readonly channel: Channel;
+  readonly time: number;
+  readonly data: unknown;
+}
+
+export function parsed(messages: Messages): Parsed[] {
+  const list = JSON.parse(`[${messages.bytes.toString()}]`) as Parsed[];
+  expect(list.map(({ offset }) => offset)).toEqual(messages.offsets);
+  expect(list.map(({ channel }) => channel)).toEqual(messages.channels);
+  return list;
+}
+
+const dataOf = (page: Pick<Page, "messages">) => parsed(page.messages).map(({ data }) => data);
+
+export function runEngineContract(name: string, contract: EngineContract): void {
+  // Not skipped but left out: a skip says that something could not be tested here.
+  const leftOut = () => {};
+  const whereKept = contract.keeps ? it : leftOut;
+  const whereNotKept = contract.keeps ? leftOut : it;
+  const describeKept = contract.keeps ? describe : leftOut;
+
+  describe(`engine contract: ${name}`, () => {
+    let current: EngineUnderTest;
+    const opened = async (over: Partial<NamespacePolicy> = {}): Promise<Log> => {
+      current = await contract.open();
+      return current.engine.open({ ...policy, ...over });
+    };
+    const reopened = async (over: Partial<NamespacePolicy> = {}): Promise<Log> => {
+      current = await current.reopen();
+      return current.engine.open({ ...policy, ...over });
+    };
+    const append = async (log: Log, ...drafts: Draft[]) => {
+      const answers = await log.append(drafts);
+      return answers.map((answer) => ("refused" in answer ? answer.refused : answer.offset));
+    };
+    afterEach(() => current.engine.close());
+
+    describe("append", () => {
+      it("answers each draft with the next offset, starting at 1 (G2)", async () => {
+        const log = await opened();
+        expect(await append(log, draft("a", 1), draft("b", 2))).toEqual([1, 2]);
+        expect(await append(log, draft("a", 3))).toEqual([3]);
+        expect(await log.bounds()).toEqual({ oldest: 1, newest: 3 });
+      });
+
+      it("names the durability it achieved (G14)", async () => {
+        expect((await opened()).durability).toBe(contract.durability);
+      });
+
+      it("keeps payloads byte for byte (G4)", async () => {
+        const log = await opened();
+        const text = '{ "a":1.0, "big":12345678901234567890, "text":"\\u00e9é🎉" }';
+        await log.append([
+          { channel: "a" as Channel, attributes: "", data: Buffer.from(text), origin: { by: "nobody" } },
+        ]);
+        const { messages } = await log.read(all, 0 as Offset, plenty);
+        expect(messages.bytes.toString()).toContain(`"data":${text}}`);
+      });
+
+      it("keeps attributes in wire form", async () => {
+        const log = await opened();
+        await log.append([draft("a", 1, { by: "nobody" }, ',"key":"kéy","headers":{"x":"1"}')]);
+        const { messages } = await log.read(all, 0 as Offset, plenty);
+        expect(parsed(messages)[0]).toMatchObject({ key: "kéy", headers: { x: "1" }, data: 1 });
+      });
+
+      it("keeps the order of drafts handed in by many calls at once (G6)", async () => {
+        const log = await opened();
+        await Promise.all(Array.from({ length: 500 }, (_, i) => log.append([draft(`c${i % 7}`, i)])));
+        expect(dataOf(await log.read(all, 0 as Offset, plenty))).toEqual(Array.from({ length: 500 }, (_, i) => i));
+      });
+
+      it("never lets times decrease", async () => {
+        const log = await opened();
+        await log.append([draft("a", 1)]);
+        current.advance(-1_000_000);
+        await log.append([draft("a", 2)]);
+        const [first, second] = parsed((await log.read(all, 0 as Offset, plenty)).messages);
+        expect(second?.time).toBeGreaterThanOrEqual(first?.time as number);
+      });
+
+      it("takes messages of every size", async () => {
+        const log = await opened();
+        const sizes = [0, 1, 1_000, 65_000, 65_536, 200_000];
+        await log.append(sizes.map((size) => draft("a", "x".repeat(size))));
+        expect(dataOf(await log.read(all, 0 as Offset, plenty)).map((text) => (text as string).length)).toEqual(sizes);
+      });
+    });
+
+    describe("read", () => {
+      it("returns what matches after an offset, in order", async () => {
+        const log = await opened();
+        await log.append(["a.x", "b.x", "a.y", "a.$dead.g", "a"].map((channel) => draft(channel, channel)));
+        const read = async (pattern: string, after = 0) =>
+          dataOf(await log.read(pattern as Pattern, after as Offset, plenty));
+        expect(await read("a.*")).toEqual(["a.x", "a.y"]);
+        expect(await read("*.x")).toEqual(["a.x", "b.x"]);
+        expect(await read(">")).toEqual(["a.x", "b.x", "a.y", "a"]);
+        expect(await read("a")).toEqual(["a"]);
+        expect(await read("a.$dead.g")).toEqual(["a.$dead.g"]);
+        expect(await read("a.*", 1)).toEqual(["a.y"]);
+        expect(await read("none")).toEqual([]);
+      });
+
+      it("says how far it read, also where nothing matched", async () => {
+        const log = await opened();
+        expect(await log.read(all, 0 as Offset, plenty)).toMatchObject({ through: 0, gap: undefined });
+        await log.append([draft("a", 1), draft("b", 2)]);
+        expect(await log.read("a" as Pattern, 0 as Offset, plenty)).toMatchObject({ through: 2 });
+        expect(await log.read("none" as Pattern, 0 as Offset, plenty)).toMatchObject({ through: 2 });
+      });
+
+      it("keeps to its budget, and the pages join without loss or repeat", async () => {
+        const log = await opened();
+        for (let i = 0; i < 20; i++) {
+          await log.append(Array.from({ length: 10 }, (_, j) => draft(j % 2 === 0 ? "even" : "odd", i * 10 + j)));
+        }
+        const budgets: Budget[] = [
+          { ...plenty, messages: 3 },
+          { ...plenty, bytes: 150 },
+          { ...plenty, scan: 100 },
+          { messages: 1, bytes: 1, scan: 1 },
+        ];
+        for (const budget of budgets) {
+          const seen: unknown[] = [];
+          let at = 0 as Offset;
+          while (at < 200) {
+            const page = await log.read("even" as Pattern, at, budget);
+            expect(page.messages.length).toBeLessThanOrEqual(budget.messages);
+            expect(page.through).toBeGreaterThan(at);
+            seen.push(...dataOf(page));
+            at = page.through;
+          }
+          expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => 2 * i));
+        }
+      });
+
+      it("finds the few messages of one channel among many others", async () => {
+        const log = await opened();
+        for (let i = 0; i < 60; i++) {
+          await log.append(Array.from({ length: 5 }, (_, j) => draft(i === 20 || i === 50 ? "rare" : `c${i}`, [i, j])));
+        }
+        const page = await log.read("rare" as Pattern, 0 as Offset, plenty);
+        expect(dataOf(page)).toEqual([20, 50].flatMap((i) => [0, 1, 2, 3, 4].map((j) => [i, j])));
+        expect(page.through).toBe(300);
+        expect(dataOf(await log.read("rare" as Pattern, 102 as Offset, plenty)).length).toBe(8);
+      });
+    });
+
+    describe("follow", () => {
+      it("gives everything after an offset in order, with no seam between old and new (G11)", async () => {
+        const log = await opened();
+        await log.append([draft("a", 1), draft("b", 2), draft("a.$dead.g", 3)]);
+        const stop = new AbortController();
+        const seen: unknown[] = [];
+        let through = 1 as Offset;
+        const following = (async () => {
+          for await (const batch of log.follow(1 as Offset, stop.signal)) {
+            expect(batch.after).toBe(through);
+            through = (batch as Batch).through;
+            seen.push(...dataOf(batch));
+            if (through >= 54) return;
+          }
+        })();
+        for (let i = 4; i < 55; i++) await log.append([draft(`c${i}`, i)]);
+        await following;
+        expect(seen).toEqual(Array.from({ length: 53 }, (_, i) => i + 2));
+      });
+
+      it("ends when its signal aborts", async () => {
+        const log = await opened();
+        const stop = new AbortController();
+        const following = (async () => {
+          for await (const _ of log.follow(0 as Offset, stop.signal)) throw new Error("nothing was appended");
+        })();
+        stop.abort();
+        await following;
+      });
+    });
+
+    describe("producers", () => {
+      it("appends a number once, however often it is retried (G7)", async () => {
+        const log = await opened();
+        expect(await append(log, numbered("p", 1, 0), numbered("p", 2, 1))).toEqual([1, 2]);
+        const [again] = await log.append([numbered("p", 1, "repeat")]);
+        expect(again).toEqual({ offset: 1, duplicate: true });
+        expect(await append(log, numbered("p", 2, 1))).toEqual([2]);
+        expect((await log.bounds()).newest).toBe(2);
+      });
+
+      it("answers a repeat in the same commit as the original", async () => {
+        const log = await opened();
+        expect(
+          await append(log, numbered("p", 1, 0), numbered("p", 1, 0), numbered("p", 2, 1), numbered("p", 1, "repeat")),
+        ).toEqual([1, 1, 2, 1]);
+      });
+
+      it("finds the first result of any number, however many came after it", async () => {
+        const log = await opened();
+        for (let n = 1; n <= 300; n++) await log.append([numbered("p", n, n - 1), draft("other", n)]);
+        for (const n of [1, 150, 299, 2]) {
+          expect(await log.append([numbered("p", n, "repeat")])).toEqual([{ offset: 2 * n - 1, duplicate: true }]);
+        }
+      });
+
+      it("refuses a draft whose predecessor is missing, and those after it (G6)", async () => {
+        const log = await opened();
+        expect(
+          await append(log, numbered("p", 1, 0), numbered("p", 3, 2), numbered("p", 4, 3), numbered("p", 2, 1)),
+        ).toEqual([1, "out-of-order", "out-of-order", 2]);
+      });
+
+      it("says where a number was used but its result is not known", async () => {
+        const log = await opened();
+        expect(await append(log, numbered("p", 1, 0), numbered("p", 5, 1))).toEqual([1, 2]);
+        expect(await append(log, numbered("p", 3, "repeat"), numbered("q", 1, "repeat"))).toEqual([
+          "outcome-unknown",
+          "outcome-unknown",
+        ]);
+      });
+
+      it("tells the last number, and forgets a producer not heard of for long", async () => {
+        const log = await opened();
+        await log.append([numbered("p", 1, 0), numbered("p", 2, 1)]);
+        expect(await log.lastNumber("p")).toBe(2);
+        expect(await log.lastNumber("q")).toBe(0);
+        current.advance(policy.producerMemoryMs + 1);
+        expect(await log.lastNumber("p")).toBe(0);
+      });
+    });
+
+    describe("explicit ids", () => {
+      const withId = (id: string, data: unknown) => draft("a", data, { by: "id", id });
+
+      it("appends an id once within the window (G7)", async () => {
+        const log = await opened();
+        expect(await log.append([withId("x", 1), withId("x", 2), withId("y", 3)])).toEqual([
+          { offset: 1, duplicate: false },
+          { offset: 1, duplicate: true },
+          { offset: 2, duplicate: false },
+        ]);
+        expect(await log.append([withId("x", 4)])).toEqual([{ offset: 1, duplicate: true }]);
+        current.advance(policy.deduplicationWindowMs + 1);
+        expect(await log.append([withId("x", 5)])).toEqual([{ offset: 3, duplicate: false }]);
+      });
+
+      it("forgets the oldest id where there are too many", async () => {
+        const log = await opened({ deduplicationIdsMax: 2 });
+        await log.append([withId("x", 1), withId("y", 1), withId("z", 1)]);
+        expect(await append(log, withId("z", 2), withId("x", 2))).toEqual([3, 4]);
+      });
+    });
+
+    describe("offsetAt", () => {
+      it("finds the last offset before a time", async () => {
+        const log = await opened();
+        const times: number[] = [];
+        for (let i = 0; i < 10; i++) {
+          await log.append([draft("a", i), draft("a", i)]);
+          times.push(parsed((await log.read(all, (2 * i) as Offset, plenty)).messages)[0]?.time as number);
+          current.advance(1_000);
+        }
+        for (let i = 0; i < 10; i++) expect(await log.offsetAt(times[i] as number)).toBe(2 * i);
+        expect(await log.offsetAt(0)).toBe(0);
+        expect(await log.offsetAt((times[9] as number) + 1)).toBe(20);
+      });
+    });
+
+    describe("retention", () => {
+      const text = "x".repeat(2_000);
+      const small = { retention: { ageMs: undefined, bytes: 500_000 } };
+
+      /** Appends until retention has removed the oldest message. */
+      const overflow = async (log: Log) => {
+        for (let i = 0; (await log.bounds()).oldest === 1; i++) {
+          if (i === 200) throw new Error("retention removed nothing");
+          await log.append(Array.from({ length: 20 }, () => draft("busy", text)));
+        }
+      };
+
+      it("removes the oldest messages by size, and a reader from before gets an exact gap (G5)", async () => {
+        const log = await opened(small);
+        await overflow(log);
+        const { oldest, newest } = await log.bounds();
+        const page = await log.read("busy" as Pattern, 0 as Offset, plenty);
+        expect(page.gap).toEqual({ from: 0, to: oldest - 1, reason: "retention" });
+        expect(page.messages.offsets[0]).toBe(oldest);
+        expect(page.through).toBe(newest);
+        expect((await log.read("busy" as Pattern, (oldest - 1) as Offset, plenty)).gap).toBeUndefined();
+      });
+
+      it("makes no gap for a quiet channel of which nothing was removed since", async () => {
+        const log = await opened(small);
+        await log.append([draft("quiet", 1), draft("quieter", 1)]);
+        await overflow(log);
+        expect((await log.read("quiet" as Pattern, 1 as Offset, plenty)).gap).toBeUndefined();
+        expect((await log.read("quiet" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({ from: 0, to: 1 });
+        expect((await log.read("quiet*".replace("*", "er") as Pattern, 0 as Offset, plenty)).gap).toMatchObject({
+          to: 2,
+        });
+        expect((await log.read("never" as Pattern, 0 as Offset, plenty)).gap).toBeUndefined();
+      });
+
+      it("removes by age", async () => {
+        const log = await opened({ retention: { ageMs: 10_000, bytes: undefined } });
+        await log.append([draft("a", 1)]);
+        for (let i = 0; (await log.bounds()).oldest === 1; i++) {
+          if (i === 200) throw new Error("retention removed nothing");
+          current.advance(2_000);
+          await log.append([draft("a", i)]);
+        }
+        expect((await log.read("a" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({
+          from: 0,
+          reason: "retention",
+        });
+      });
+
+      whereKept("remembers what was removed after a restart", async () => {
+        const first = await opened(small);
+        await first.append([draft("quiet", 1)]);
+        await overflow(first);
+        const log = await reopened(small);
+        const { oldest } = await log.bounds();
+        expect(oldest).toBeGreaterThan(1);
+        expect((await log.read("quiet" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({ from: 0, to: 1 });
+        expect((await log.read("quiet" as Pattern, 1 as Offset, plenty)).gap).toBeUndefined();
+        expect((await log.read("busy" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({ to: oldest - 1 });
+      });
+    });
+
+    describeKept("after a restart", () => {
+      it("keeps messages, offsets and epoch (G1, G2)", async () => {
+        const before = await opened();
+        await before.append([draft("a", 1), draft("b", 2)]);
+        const epoch = epochOf(before.lineage);
+        const log = await reopened();
+        expect(epochOf(log.lineage)).toBe(epoch);
+        expect(dataOf(await log.read(all, 0 as Offset, plenty))).toEqual([1, 2]);
+        expect(dataOf(await log.read("b" as Pattern, 0 as Offset, plenty))).toEqual([2]);
+        expect(await append(log, draft("a", 3))).toEqual([3]);
+      });
+
+      it("still recognises producers and ids (G7)", async () => {
+        const before = await opened();
+        await before.append([numbered("p", 1, 0), numbered("p", 2, 1), draft("a", 1, { by: "id", id: "x" })]);
+        const log = await reopened();
+        expect(await log.lastNumber("p")).toBe(2);
+        expect(await append(log, numbered("p", 1, "repeat"), numbered("p", 2, 1), numbered("p", 3, 2))).toEqual([
+          1, 2, 4,
+        ]);
+        expect(await append(log, draft("a", 1, { by: "id", id: "x" }))).toEqual([3]);
+      });
+    });
+
+    whereNotKept("begins a new epoch each time it is opened", async () => {
+      const epoch = epochOf((await opened()).lineage);
+      expect(epochOf((await reopened()).lineage)).not.toBe(epoch);
+    });
+
+    it("keeps namespaces apart", async () => {
+      const log = await opened();
+      const other = await current.engine.open({ ...policy, namespace: "other" });
+      await log.append([draft("a", 1)]);
+      expect(await append(other, draft("other.a", 2))).toEqual([1]);
+      expect(dataOf(await other.read("other.>" as Pattern, 0 as Offset, plenty))).toEqual([2]);
+    });
+
+    it("keeps a namespace in memory where its policy says so", async () => {
+      const log = await opened({ durability: "memory" });
+      expect(log.durability).toBe("memory");
+      await log.append([draft("a", 1)]);
+      expect(dataOf(await (await reopened({ durability: "memory" })).read(all, 0 as Offset, plenty))).toEqual([]);
+    });
+
+    describe("state", () => {
+      const bytes = (text: string) => Buffer.from(text);
+      const text = (value: Uint8Array | undefined) => value && Buffer.from(value).toString();
+
+      it("stores a record only over the version it was given", async () => {
+        await opened();
+        const { state } = current.engine;
+        expect(await state.get("k")).toBeUndefined();
+        const first = (await state.put("k", bytes("one"), 0)) as number;
+        expect(await state.put("k", bytes("late"), 0)).toBeUndefined();
+        const second = (await state.put("k", bytes("two"), first)) as number;
+        expect(await state.put("k", bytes("late"), first)).toBeUndefined();
+        const entry = await state.get("k");
+        expect([text(entry?.value), entry?.version]).toEqual(["two", second]);
+      });
+
+      it("lists records by prefix, in order", async () => {
+        await opened();
+        const { state } = current.engine;
+        for (const key of ["b/1", "a/2", "a/1", "a", "c"]) await state.put(key, bytes(key), 0);
+        const listed = await state.list("a/");
+        expect(listed.map(({ key, value }) => [key, text(value)])).toEqual([
+          ["a/1", "a/1"],
+          ["a/2", "a/2"],
+        ]);
+      });
+
+      whereKept("keeps records over a restart", async () => {
+        await opened();
+        const version = await current.engine.state.put("k", bytes("kept"), 0);
+        await reopened();
+        const entry = await current.engine.state.get("k");
+        expect([text(entry?.value), entry?.version]).toEqual(["kept", version]);
+      });
+    });
+  });
+}

@@ -1,0 +1,23 @@
+import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
+import { silentLogger } from "../../server/src/runtime/logger.ts";
+import { chance, movableClock } from "../support/clock.ts";
+import { temporaryFolder } from "../support/temp.ts";
+import { type EngineUnderTest, runEngineContract } from "./engine.ts";
+
+async function open(data: string): Promise<EngineUnderTest> {
+  const clock = movableClock();
+  const fatal = (error: unknown) => {
+    throw error;
+  };
+  const engine = await LmdbEngine.open({ data, clock, chance, logger: silentLogger, fatal });
+  return {
+    engine,
+    advance: clock.advance,
+    async reopen() {
+      await engine.close();
+      return open(data);
+    },
+  };
+}
+
+runEngineContract("lmdb", { open: () => open(temporaryFolder()), durability: "disk", keeps: true });

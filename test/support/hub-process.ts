@@ -1,0 +1,51 @@
+/** A hub in a process of its own, as its users run it. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type ChildProcess, type Exit, startScript } from "./process.ts";
+import { temporaryFolder } from "./temp.ts";
+
+export interface HubProcess {
+  readonly url: string;
+  readonly port: number;
+  readonly process: ChildProcess;
+  /** Ends it as a crash does, or by another signal, and waits for the end. */
+  kill(signal?: NodeJS.Signals): Promise<Exit>;
+  /** Asks it to stop, as a service manager does, and waits until it has. */
+  stop(): Promise<Exit>;
+}
+
+export interface HubProcessOptions {
+  readonly data: string;
+  /** Any free port where none is named. Naming the port of a hub that ended starts its successor. */
+  readonly port?: number;
+  /** What its configuration file says. */
+  readonly config?: object;
+  readonly args?: readonly string[];
+}
+
+const command = fileURLToPath(new URL("../../server/dist/main.js", import.meta.url));
+
+/** Starts a hub and waits until it listens. */
+export async function startHubProcess({ data, port = 0, config, args = [] }: HubProcessOptions): Promise<HubProcess> {
+  const configured = config === undefined ? [] : ["--config", configFile(config)];
+  const process = startScript(command, ["serve", "--port", `${port}`, "--data", data, ...configured, ...args]);
+  return {
+    ...(await listening(process)),
+    process,
+    kill: (signal) => process.kill(signal),
+    stop: () => process.kill("SIGTERM"),
+  };
+}
+
+/** Waits for the line that `dogear serve` prints once it can be connected to. */
+export async function listening(hub: ChildProcess): Promise<{ readonly url: string; readonly port: number }> {
+  const [, port] = await hub.untilLine(/listening on http:\/\/\S+:(\d+)/);
+  return { url: `ws://127.0.0.1:${port}`, port: Number(port) };
+}
+
+function configFile(config: object): string {
+  const file = join(temporaryFolder(), "dogear.json");
+  writeFileSync(file, JSON.stringify(config));
+  return file;
+}

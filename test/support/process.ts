@@ -1,0 +1,109 @@
+/** Child processes for tests: started, watched by what they print, and never left behind. */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { whenDone } from "./temp.ts";
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface StartOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** How long a line may keep a test waiting. */
+const lineTimeoutMs = 20_000;
+
+/** Starts a script in a Node process. */
+export function startScript(script: string, args: readonly string[] = [], options: StartOptions = {}): ChildProcess {
+  return new ChildProcess(process.execPath, [script, ...args], options);
+}
+
+/** A command in a process group of its own, so that what it starts itself ends with it. */
+export class ChildProcess {
+  /** What it has printed so far. */
+  stdout = "";
+  stderr = "";
+  /** How it ended, once all it printed is here. */
+  readonly exited: Promise<Exit>;
+
+  readonly #group: number | undefined;
+  readonly #lines: string[] = [];
+  readonly #watchers = new Set<() => void>();
+  #ended = false;
+
+  constructor(command: string, args: readonly string[], options: StartOptions = {}) {
+    const child = spawn(command, args, { ...options, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    this.#group = child.pid;
+    this.#collect(child.stdout, (text) => {
+      this.stdout += text;
+    });
+    this.#collect(child.stderr, (text) => {
+      this.stderr += text;
+    });
+    this.exited = new Promise((resolve) => {
+      child.on("error", (error) => {
+        this.stderr += `${error}\n`;
+      });
+      child.on("close", (code, signal) => {
+        this.#ended = true;
+        this.#notify();
+        resolve({ code, signal });
+      });
+    });
+    whenDone(async () => {
+      await this.kill();
+    });
+  }
+
+  /** The first line on either stream that matches, also one printed before the call. Fails when none can come. */
+  untilLine(pattern: RegExp): Promise<RegExpMatchArray> {
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+        settle();
+      };
+      const fail = (when: string) =>
+        finish(() => reject(new Error(`No line matched ${pattern} ${when}.\n${this.stdout}${this.stderr}`)));
+      const look = () => {
+        const match = this.#lines.find((line) => pattern.test(line))?.match(pattern);
+        if (match) finish(() => resolve(match));
+        else if (this.#ended) fail("before the process ended");
+      };
+      const timer = setTimeout(fail, lineTimeoutMs, `within ${lineTimeoutMs} ms`);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** Sends a signal and waits for the end. */
+  kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
+    if (this.#group !== undefined && !this.#ended) signalGroup(this.#group, signal);
+    return this.exited;
+  }
+
+  #collect(stream: Readable, append: (text: string) => void): void {
+    stream.setEncoding("utf8").on("data", append);
+    createInterface({ input: stream }).on("line", (line) => {
+      this.#lines.push(line);
+      this.#notify();
+    });
+  }
+
+  #notify(): void {
+    for (const look of [...this.#watchers]) look();
+  }
+}
+
+function signalGroup(group: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-group, signal);
+  } catch (error) {
+    // The group is gone, and only its last output is still on the way here.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

@@ -1,0 +1,31 @@
+/** Folders for tests, and cleaning up after them. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished, TestRunner } from "vitest";
+
+/** An empty folder that is removed when the running test ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "dogear-"));
+  whenDone(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/**
+ * Cleans up when the running test ends, and when the process does: what was started outside of a test, as in
+ * `beforeAll` or a benchmark, or what a test that was cut short left. What was started last is cleaned up first.
+ */
+export function whenDone(clean: () => void | Promise<void>): void {
+  left.add(clean);
+  if (TestRunner.getCurrentTest() === undefined) return;
+  onTestFinished(() => {
+    left.delete(clean);
+    return clean();
+  });
+}
+
+const left = new Set<() => void | Promise<void>>();
+
+process.once("exit", () => {
+  for (const clean of [...left].reverse()) void clean();
+});
