@@ -1,6 +1,6 @@
 /**
- * What `tsc --build` leaves to do: the client as one file for browsers, the demo's page, and a command that can be
- * started by its name.
+ * What `tsc --build` leaves to do: the client as one file for browsers, the demo's page, the benchmark as a program,
+ * and a command that can be started by its name.
  */
 
 import { existsSync } from "node:fs";
@@ -10,7 +10,7 @@ import { build } from "esbuild";
 
 const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
 
-await Promise.all([bundleClient(), bundlePage(), makeCommandExecutable()]);
+await Promise.all([bundleClient(), bundlePage(), bundleBenchmark(), makeCommandExecutable()]);
 
 async function bundleClient() {
   await bundle("client/src/index.ts", "client/dist/dogear.min.js");
@@ -30,13 +30,20 @@ async function bundlePage() {
   ]);
 }
 
+/** The benchmark reaches into the sources, as tests do, so that the compiler alone cannot place it. */
+async function bundleBenchmark() {
+  if (!existsSync(path("test/bench/main.ts"))) return;
+  const program = { platform: "node", packages: "external", alias: {}, minify: false };
+  await bundle("test/bench/main.ts", "test/dist/bench/main.js", program);
+}
+
 async function makeCommandExecutable() {
   const command = path("server/dist/main.js");
   if (existsSync(command)) await chmod(command, 0o755);
 }
 
-/** One ES module for browsers, from the sources of our own packages. */
-function bundle(from, to) {
+/** One ES module, for browsers unless told otherwise, from the sources of our own packages. */
+function bundle(from, to, options = {}) {
   return build({
     entryPoints: [path(from)],
     outfile: path(to),
@@ -48,5 +55,6 @@ function bundle(from, to) {
     target: "es2022",
     alias: { "@dogear/shared": path("shared/src/index.ts"), "@dogear/client": path("client/src/index.ts") },
     logLevel: "warning",
+    ...options,
   });
 }

@@ -63,10 +63,7 @@ export function matcher(pattern: Pattern): (channel: Channel) => boolean {
 }
 
 /** The namespace that holds a channel or pattern: the first level if it names a configured one, else `default`. */
-export function namespaceOf(
-  name: Channel | Pattern,
-  configured: { has(namespace: string): boolean },
-): string {
+export function namespaceOf(name: Channel | Pattern, configured: { has(namespace: string): boolean }): string {
   const dot = name.indexOf(".");
   const first = dot < 0 ? name : name.slice(0, dot);
   return configured.has(first) ? first : "default";

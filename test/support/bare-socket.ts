@@ -65,10 +65,13 @@ export class BareSocket {
   next(): Promise<HubEnvelope>;
   next<K extends Kind>(is: K): Promise<EnvelopeOf<K>>;
   next(is?: Kind): Promise<HubEnvelope> {
+    // Made here, so that its stack leads to the test that waits.
+    const failure = new Error();
     return new Promise((resolve, reject) => {
       const fail = (why: string) => {
         const received = this.frames.map((frame) => `\n  ${frame}`).join("") || " nothing";
-        settle(() => reject(new Error(`No ${is ?? "envelope"}: ${why}. Received:${received}`)));
+        failure.message = `No ${is ?? "envelope"}: ${why}. Received:${received}`;
+        settle(() => reject(failure));
       };
       const timer = setTimeout(fail, envelopeTimeoutMs, `none within ${envelopeTimeoutMs} ms`);
       const settle = (result: () => void) => {

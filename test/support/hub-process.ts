@@ -1,7 +1,7 @@
 /** A hub in a process of its own, as its users run it. */
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { type ChildProcess, type Exit, startScript } from "./process.ts";
 import { temporaryFolder } from "./temp.ts";
 
@@ -24,12 +24,10 @@ export interface HubProcessOptions {
   readonly args?: readonly string[];
 }
 
-const command = fileURLToPath(new URL("../../server/dist/main.js", import.meta.url));
-
 /** Starts a hub and waits until it listens. */
 export async function startHubProcess({ data, port = 0, config, args = [] }: HubProcessOptions): Promise<HubProcess> {
   const configured = config === undefined ? [] : ["--config", configFile(config)];
-  const process = startScript(command, ["serve", "--port", `${port}`, "--data", data, ...configured, ...args]);
+  const process = startScript(command(), ["serve", "--port", `${port}`, "--data", data, ...configured, ...args]);
   return {
     ...(await listening(process)),
     process,
@@ -42,6 +40,11 @@ export async function startHubProcess({ data, port = 0, config, args = [] }: Hub
 export async function listening(hub: ChildProcess): Promise<{ readonly url: string; readonly port: number }> {
   const [, port] = await hub.untilLine(/listening on http:\/\/\S+:(\d+)/);
   return { url: `ws://127.0.0.1:${port}`, port: Number(port) };
+}
+
+/** The built command, wherever this file runs from. */
+function command(): string {
+  return join(dirname(createRequire(import.meta.url).resolve("@dogear/server")), "main.js");
 }
 
 function configFile(config: object): string {

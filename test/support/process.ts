@@ -61,14 +61,18 @@ export class ChildProcess {
 
   /** The first line on either stream that matches, also one printed before the call. Fails when none can come. */
   untilLine(pattern: RegExp): Promise<RegExpMatchArray> {
+    // Made here, so that its stack leads to the test that waits.
+    const failure = new Error();
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void) => {
         clearTimeout(timer);
         this.#watchers.delete(look);
         settle();
       };
-      const fail = (when: string) =>
-        finish(() => reject(new Error(`No line matched ${pattern} ${when}.\n${this.stdout}${this.stderr}`)));
+      const fail = (when: string) => {
+        failure.message = `No line matched ${pattern} ${when}.\n${this.stdout}${this.stderr}`;
+        finish(() => reject(failure));
+      };
       const look = () => {
         const match = this.#lines.find((line) => pattern.test(line))?.match(pattern);
         if (match) finish(() => resolve(match));

@@ -7,7 +7,7 @@ import { onTestFinished, TestRunner } from "vitest";
 /** An empty folder that is removed when the running test ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "dogear-"));
-  whenDone(() => rmSync(folder, { recursive: true, force: true }));
+  whenDone(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 
@@ -29,3 +29,5 @@ const left = new Set<() => void | Promise<void>>();
 process.once("exit", () => {
   for (const clean of [...left].reverse()) void clean();
 });
+// The runner ends its workers with a signal, and a signal alone does not lead to "exit".
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));

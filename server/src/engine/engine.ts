@@ -5,8 +5,7 @@
  * access, encoding. What an engine must do is written as a test, `test/contract/engine.ts`, and the in-memory
  * engine is the shortest thing that passes it.
  */
-import type { Channel, Durability, ErrorCode, Gap, Offset, Pattern } from "@dogear/shared";
-import type { Era } from "./lineage.ts";
+import type { Channel, Durability, Epoch, ErrorCode, Gap, Offset, Pattern } from "@dogear/shared";
 import type { Messages } from "./messages.ts";
 
 export interface Engine {
@@ -71,6 +70,12 @@ export interface Log {
 
   /** The last number of a producer in this log, 0 where it knows none. */
   lastNumber(producer: string): Promise<number>;
+}
+
+/** One incarnation of a log: its name and its first offset. It ends where the next one begins. */
+export interface Era {
+  readonly epoch: Epoch;
+  readonly first: Offset;
 }
 
 /** What a publisher hands in, in (nearly) its wire form. */

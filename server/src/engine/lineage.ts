@@ -6,13 +6,7 @@
  *     k2/300 is valid    k2/700 is lost: the subscriber goes on from 500, after a gap
  */
 import type { Epoch, Gap, Offset, Position } from "@dogear/shared";
-import type { Bounds } from "./engine.ts";
-
-/** One incarnation: its name and its first offset. It ends where the next one begins. */
-export interface Era {
-  readonly epoch: Epoch;
-  readonly first: Offset;
-}
+import type { Bounds, Era } from "./engine.ts";
 
 /** Today's epoch. */
 export function epochOf(lineage: readonly Era[]): Epoch {

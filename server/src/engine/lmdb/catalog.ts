@@ -4,7 +4,7 @@
  */
 import type { Channel, Offset } from "@dogear/shared";
 import type { Database } from "lmdb";
-import type { Era } from "../lineage.ts";
+import type { Era } from "../engine.ts";
 import { Removed } from "../removed.ts";
 
 export interface Facts {

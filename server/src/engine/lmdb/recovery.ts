@@ -5,7 +5,7 @@
 import type { Epoch, Offset } from "@dogear/shared";
 import type { Chance } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import type { Era } from "../lineage.ts";
+import type { Era } from "../engine.ts";
 import type { Producers } from "../producers.ts";
 import type { RecentIds } from "../recent-ids.ts";
 import type { Catalog, Facts } from "./catalog.ts";

@@ -5,9 +5,8 @@ import { type Durability, type Epoch, matcher, type Offset, type Pattern } from 
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import { admit } from "../admission.ts";
 import { CommitQueue } from "../commit-queue.ts";
-import type { Appended, Batch, Bounds, Budget, Draft, Log, NamespacePolicy, Page } from "../engine.ts";
+import type { Appended, Batch, Bounds, Budget, Draft, Era, Log, NamespacePolicy, Page } from "../engine.ts";
 import { followedBytesMax, followTail } from "../follow.ts";
-import type { Era } from "../lineage.ts";
 import type { Messages } from "../messages.ts";
 import { collectPage, remembering } from "../page.ts";
 import { Producers, type Provenance } from "../producers.ts";

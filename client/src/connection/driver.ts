@@ -1,0 +1,214 @@
+/**
+ * Runs the state machine over a transport, a clock and the page: carries out its effects, tells it what happened, and
+ * gathers what is to be sent into as few WebSocket messages as may be.
+ */
+import {
+  type ClientCodec,
+  type ClientEnvelope,
+  defaultLimits,
+  type Encoded,
+  type ErrorCode,
+  type HubEnvelope,
+  jsonCodec,
+  type Limits,
+  type Publish,
+} from "@dogear/shared";
+import type { Runtime } from "../runtime.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { Backoff } from "./backoff.ts";
+import type { Page } from "./page.ts";
+import { type Cause, connectingFrom, type Event, type State, type Step, type Surroundings, step } from "./state.ts";
+
+/** Where a connection is in its life, as users see it. */
+export interface ConnectionState extends Cause {
+  readonly name: State["name"];
+  /** While waiting: from when the wait began to the next attempt, in milliseconds. */
+  readonly retryInMs?: number | undefined;
+}
+
+export interface ConnectionListener {
+  /** Send hello, and everything that goes with it. From now on `send` sends. */
+  greet(): void;
+  /** `bytes` is about what one of its messages takes of the WebSocket message, and never less. */
+  received(envelope: HubEnvelope, bytes: number): void;
+  /** The session, if there was one, is over; nothing can be sent until the next `greet`. */
+  lost(): void;
+  changed(state: ConnectionState): void;
+  /** The page may not run again: say now what would be said soon. */
+  flush(): void;
+}
+
+/** Envelopes are joined up to this length; a longer one goes alone. */
+export const frameLengthMax: number = 256 * 1_024;
+
+export class Connection {
+  readonly runtime: Runtime;
+  readonly backoff: Backoff;
+  readonly codec: ClientCodec = jsonCodec;
+  /** As the last welcome told them. */
+  limits: Limits = defaultLimits;
+  readonly #url: string;
+  readonly #listener: ConnectionListener;
+  readonly #page: Page;
+  #state: State;
+  #retryInMs = 0;
+  #transport: Transport | undefined;
+  /** Tells the transport in use from those given up, whose last words may still come. */
+  #attempt = 0;
+  #greeted = false;
+  #outbox: Encoded[] = [];
+  #disarm: (() => void) | undefined;
+
+  /** Begins to connect at once; the listener hears nothing before this returns. */
+  constructor(url: string, runtime: Runtime, backoff: Backoff, listener: ConnectionListener) {
+    this.#url = url;
+    this.runtime = runtime;
+    this.backoff = backoff;
+    this.#listener = listener;
+    this.#page = runtime.watchPage({
+      woke: () => this.#happened({ is: "woke" }),
+      offline: () => this.#happened({ is: "offline" }),
+      leaving: () => {
+        listener.flush();
+        this.#flush();
+      },
+    });
+    const first = connectingFrom(0, this.#surroundings);
+    this.#state = first.state;
+    this.#run(first);
+  }
+
+  get state(): ConnectionState {
+    const { name, code, reason } = this.#state as ConnectionState;
+    return { name, code, reason, retryInMs: name === "waiting" ? this.#retryInMs : undefined };
+  }
+
+  say(envelope: Exclude<ClientEnvelope, Publish>): boolean {
+    return this.send(this.codec.encode(envelope));
+  }
+
+  /** Sends with everything else that is sent in this turn. Without a session it is not sent, and the answer is no. */
+  send(envelope: Encoded): boolean {
+    if (this.#greeted && this.#outbox.push(envelope) === 1) queueMicrotask(() => this.#flush());
+    return this.#greeted;
+  }
+
+  /** Begins a new session, as if the connection had been lost. */
+  restart(code: ErrorCode): void {
+    this.#happened({ is: "restart", code });
+  }
+
+  close(): void {
+    this.#flush();
+    this.#happened({ is: "close" });
+  }
+
+  #happened(event: Event): void {
+    const before = this.#state;
+    const next = step(before, event, this.#surroundings);
+    this.#state = next.state;
+    this.#run(next);
+    // Unless an effect has already led on.
+    if (before.name !== next.state.name && this.#state === next.state) {
+      if (next.state.name === "closed") this.#page.stop();
+      this.#listener.changed(this.state);
+    }
+  }
+
+  get #surroundings(): Surroundings {
+    return { now: this.runtime.now(), hidden: this.#page.hidden, backoff: this.backoff };
+  }
+
+  #run({ effects }: Step): void {
+    for (const effect of effects) {
+      switch (effect.do) {
+        case "open":
+          this.#open();
+          break;
+        case "greet":
+          this.#greeted = true;
+          this.#listener.greet();
+          this.#flush();
+          break;
+        case "hang-up":
+          this.#disarm?.();
+          this.#attempt++;
+          this.#transport?.close();
+          this.#greeted = false;
+          this.#outbox = [];
+          this.#listener.lost();
+          break;
+        case "arm":
+          this.#disarm?.();
+          this.#retryInMs = effect.afterMs + this.runtime.random() * effect.jitterMs;
+          this.#disarm = this.runtime.setTimer(this.#retryInMs, () => this.#happened({ is: "elapsed" }));
+      }
+    }
+  }
+
+  #open(): void {
+    const attempt = ++this.#attempt;
+    const happened = (event: Event): void => {
+      if (attempt === this.#attempt) this.#happened(event);
+    };
+    this.#transport = this.runtime.connect(this.#url, this.codec.subprotocol, {
+      opened: () => happened({ is: "opened" }),
+      received: (frame) => {
+        if (attempt === this.#attempt) this.#received(frame);
+      },
+      closed: (closeCode, reason) => happened({ is: "dropped", closeCode, reason }),
+    });
+  }
+
+  #received(frame: string | ArrayBuffer): void {
+    const attempt = this.#attempt;
+    this.#happened({ is: "heard" });
+    let envelopes: readonly HubEnvelope[];
+    try {
+      envelopes = this.codec.decode(frame);
+    } catch {
+      this.restart("malformed");
+      return;
+    }
+    let messages = 0;
+    for (const envelope of envelopes) if (envelope.is === "messages") messages += envelope.messages.length;
+    // A character of text is at most three bytes, and counting them exactly would cost more than it is worth.
+    const bytes = typeof frame === "string" ? 3 * frame.length : frame.byteLength;
+    for (const envelope of envelopes) if (attempt === this.#attempt) this.#dispatch(envelope, bytes / (messages || 1));
+  }
+
+  #dispatch(envelope: HubEnvelope, bytes: number): void {
+    switch (envelope.is) {
+      case "ping":
+        this.say({ is: "pong" });
+        break;
+      case "draining":
+        this.#happened(envelope);
+        break;
+      case "welcome":
+        this.limits = envelope.limits;
+        this.#happened({ is: "welcomed", heartbeatMs: envelope.heartbeatMs });
+    }
+    this.#listener.received(envelope, bytes);
+  }
+
+  #flush(): void {
+    if (this.#outbox.length === 0) return;
+    // Timers are throttled in the background and stand still in sleep; a write must not go into a dead connection.
+    if ("until" in this.#state && this.runtime.now() >= this.#state.until) this.#happened({ is: "elapsed" });
+    let frame: Encoded[] = [];
+    let length = 0;
+    const send = (): void => {
+      if (frame.length > 0) this.#transport?.send(this.codec.join(frame));
+      frame = [];
+      length = 0;
+    };
+    for (const envelope of this.#outbox) {
+      if (length + envelope.length > frameLengthMax) send();
+      frame.push(envelope);
+      length += envelope.length;
+    }
+    this.#outbox = [];
+    send();
+  }
+}

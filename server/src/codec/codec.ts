@@ -1,0 +1,47 @@
+/** The hub's half of a codec: reads what clients say without touching payloads, writes what the hub says. */
+import type { Channel, ClientEnvelope, ErrorCode, HubEnvelope, Pattern, Publish } from "@dogear/shared";
+import type { Batch } from "../engine/engine.ts";
+
+/** What one envelope turned out to be. */
+export type Incoming =
+  | { readonly kind: "envelope"; readonly envelope: Exclude<ClientEnvelope, Publish> }
+  | { readonly kind: "publish"; readonly publish: IncomingPublish }
+  | { readonly kind: "mistake"; readonly mistake: Mistake };
+
+/** A draft as it came, its payload untouched. */
+export interface IncomingPublish {
+  readonly number: number;
+  readonly channel: Channel;
+  readonly id: string | undefined;
+  /** The optional fields in wire form, as `Draft.attributes` in the engine's seam. */
+  readonly attributes: string;
+  /** The text of `data`, as `Draft.data`. */
+  readonly payload: Uint8Array;
+}
+
+/** An envelope that is not what the protocol says, and which request it was meant to be. */
+export interface Mistake {
+  readonly code: ErrorCode;
+  readonly detail?: string;
+  readonly number?: number;
+  readonly subscription?: number;
+}
+
+/** A WebSocket message that is not what the subprotocol says; nothing in it can be trusted. */
+export class Malformed extends Error {}
+
+/** A frame ready for a socket, framed for WebSocket. */
+export type Frame = Buffer;
+
+export interface HubCodec {
+  readonly subprotocol: string;
+  /** The envelopes of one WebSocket message, or throws Malformed. */
+  decode(message: Buffer, binary: boolean): readonly Incoming[];
+  /** Writes one envelope, to be joined with others by `join`. `messages` are not for this. */
+  encode(envelope: Exclude<HubEnvelope, { is: "messages" }>): string;
+  join(encoded: readonly string[]): Frame;
+  /** What every live subscription to a pattern is sent. */
+  live(pattern: Pattern, batch: Batch): Frame;
+  /** What one subscription is sent. */
+  private(subscription: number, batch: Batch): Frame;
+}

@@ -1,0 +1,213 @@
+/**
+ * Durable cursors. A new or taken-over cursor is stored before anyone hears of it; what is acknowledged afterwards is
+ * collected and stored a few times a second.
+ *
+ * A cursor orders by (fence, position). Each claim raises the fence, so that whatever an older holder still says is
+ * ignored.
+ */
+import type { Epoch, Offset, Pattern, Position } from "@dogear/shared";
+import type { State } from "../engine/engine.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+
+/** Whose cursor, and in what. */
+export interface CursorName {
+  readonly user: string;
+  readonly subscriber: string;
+  readonly pattern: Pattern;
+}
+
+/** A cursor while a subscription holds it. */
+export interface Cursor {
+  /** Where it stood when it was claimed. */
+  readonly start: Position;
+  /** Moves it forward; stored soon. Ignored once the cursor was taken over or released. */
+  commit(position: Position): void;
+  /** Gives it back. What was committed is still stored. */
+  release(): void;
+}
+
+interface Stored {
+  readonly epoch: Epoch;
+  readonly offset: Offset;
+  readonly fence: number;
+  /** When it last moved, for people. */
+  readonly time: number;
+}
+
+interface Held {
+  readonly key: string;
+  record: Stored;
+  version: number;
+  holder: { readonly takenOver: () => void } | undefined;
+}
+
+/** How long what was acknowledged may wait to be stored. */
+const flushMs = 250;
+
+/** Tries to claim a cursor that other hubs claim at the same time. */
+const claimsMax = 10;
+
+export class Cursors {
+  readonly #state: State;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  /** Cursors that a subscription holds, or whose last move is not stored yet. */
+  readonly #held = new Map<string, Held>();
+  readonly #dirty = new Set<Held>();
+  /** Claims of one cursor wait for each other. */
+  readonly #claims = new Map<string, Promise<unknown>>();
+  #flushing: Promise<void> | undefined;
+  #scheduled = false;
+
+  constructor(state: State, { clock, logger }: { clock: Clock; logger: Logger }) {
+    this.#state = state;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /**
+   * Claims a cursor for a subscription, taking it over from whoever holds it. Where none is stored, or with `reset`,
+   * it starts at `start`. Resolves once the claim is durable.
+   */
+  async claim(
+    name: CursorName,
+    claim: {
+      readonly reset: boolean;
+      readonly start: () => Promise<Position>;
+      readonly takenOver: () => void;
+    },
+  ): Promise<Cursor> {
+    const key = cursorKey(name);
+    const before = this.#claims.get(key) ?? Promise.resolve();
+    const claiming = before.catch(() => {}).then(() => this.#claim(key, claim));
+    this.#claims.set(key, claiming);
+    try {
+      return await claiming;
+    } finally {
+      if (this.#claims.get(key) === claiming) this.#claims.delete(key);
+    }
+  }
+
+  /** Stores what was committed so far. */
+  async flush(): Promise<void> {
+    await this.#flushing;
+    if (this.#dirty.size > 0) await this.#flush();
+  }
+
+  async #claim(key: string, claim: Parameters<Cursors["claim"]>[1]): Promise<Cursor> {
+    const holder = { takenOver: claim.takenOver };
+    for (let tries = 0; tries < claimsMax; tries++) {
+      this.#takeFromHolder(key);
+      await this.#flushing;
+      const held = this.#held.get(key);
+      const stored = held === undefined ? await this.#load(key) : { record: held.record, version: held.version };
+      const start = stored === undefined || claim.reset ? await claim.start() : positionOf(stored.record);
+      const record = { ...start, fence: (stored?.record.fence ?? 0) + 1, time: this.#clock.now() };
+      const version = await this.#state.put(key, encode(record), stored?.version ?? 0);
+      if (version === undefined) {
+        if (held !== undefined) this.#drop(held);
+        continue;
+      }
+      const claimed: Held = { key, record, version, holder };
+      if (held !== undefined) this.#dirty.delete(held);
+      this.#held.set(key, claimed);
+      return this.#handle(claimed, start);
+    }
+    throw new Error(`The cursor ${key} is claimed by others all the time.`);
+  }
+
+  /** Whoever holds it hears of it now, and what they say from now on is ignored. */
+  #takeFromHolder(key: string): void {
+    const held = this.#held.get(key);
+    const holder = held?.holder;
+    if (held !== undefined) held.holder = undefined;
+    holder?.takenOver();
+  }
+
+  #handle(held: Held, start: Position): Cursor {
+    const mine = () => this.#held.get(held.key) === held && held.holder !== undefined;
+    return {
+      start,
+      commit: ({ epoch, offset }) => {
+        if (!mine() || (epoch === held.record.epoch && offset <= held.record.offset)) return;
+        held.record = { ...held.record, epoch, offset, time: this.#clock.now() };
+        this.#dirty.add(held);
+        this.#schedule();
+      },
+      release: () => {
+        if (!mine()) return;
+        held.holder = undefined;
+        if (!this.#dirty.has(held)) this.#held.delete(held.key);
+      },
+    };
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#clock.after(flushMs, () => {
+      this.#scheduled = false;
+      void this.flush();
+    });
+  }
+
+  #flush(): Promise<void> {
+    const batch = [...this.#dirty];
+    this.#dirty.clear();
+    // Puts of one turn share one transaction and one flush to disk.
+    this.#flushing = Promise.all(batch.map((held) => this.#store(held))).then(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #store(held: Held): Promise<void> {
+    try {
+      const version = await this.#state.put(held.key, encode(held.record), held.version);
+      if (version === undefined) return this.#lost(held);
+      held.version = version;
+      if (held.holder === undefined && !this.#dirty.has(held) && this.#held.get(held.key) === held) {
+        this.#held.delete(held.key);
+      }
+    } catch (error) {
+      // Nothing is lost: the next acknowledgement stores it, and until then a crash repeats a little.
+      this.#logger.warn("cursor.not-stored", { cursor: held.key, error });
+      this.#dirty.add(held);
+      this.#schedule();
+    }
+  }
+
+  /** Another hub claimed the cursor. */
+  #lost(held: Held): void {
+    if (this.#held.get(held.key) !== held) return;
+    held.holder?.takenOver();
+    this.#drop(held);
+  }
+
+  #drop(held: Held): void {
+    this.#dirty.delete(held);
+    this.#held.delete(held.key);
+  }
+
+  async #load(key: string): Promise<{ readonly record: Stored; readonly version: number } | undefined> {
+    const entry = await this.#state.get(key);
+    return entry === undefined ? undefined : { record: decode(entry.value), version: entry.version };
+  }
+}
+
+function cursorKey({ user, subscriber, pattern }: CursorName): string {
+  return `cursor/${encodeURIComponent(user)}/${encodeURIComponent(subscriber)}/${pattern}`;
+}
+
+function positionOf({ epoch, offset }: Stored): Position {
+  return { epoch, offset };
+}
+
+function encode(record: Stored): Uint8Array {
+  return Buffer.from(JSON.stringify(record));
+}
+
+function decode(value: Uint8Array): Stored {
+  return JSON.parse(Buffer.from(value).toString()) as Stored;
+}

@@ -1,0 +1,127 @@
+/**
+ * One namespace on this hub: its log, and the feeds that fan it out.
+ *
+ * The hub follows the log once for all feeds, and only while there are any. A publish never comes through here: the
+ * hub learns of its own messages as any other hub would, from the log.
+ */
+import type { Channel, Offset, Pattern } from "@dogear/shared";
+import type { Batch, Log, NamespacePolicy } from "../engine/engine.ts";
+import { MessagesBuilder } from "../engine/messages.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { Feed } from "./feed.ts";
+
+/** Channels whose feeds are remembered. */
+const routesMax = 100_000;
+
+/** Pause before a log that failed is followed again. */
+const refollowMs = 250;
+
+interface Counted {
+  readonly feed: Feed;
+  uses: number;
+}
+
+export class Namespace {
+  readonly policy: NamespacePolicy;
+  readonly log: Log;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #feeds = new Map<Pattern, Counted>();
+  /** The feeds of each channel seen lately. */
+  readonly #routes = new Map<Channel, readonly Feed[]>();
+  #through = 0 as Offset;
+  #following: { readonly ready: Promise<void>; readonly stop: AbortController } | undefined;
+
+  constructor(policy: NamespacePolicy, log: Log, { clock, logger }: { clock: Clock; logger: Logger }) {
+    this.policy = policy;
+    this.log = log;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** The feed of a pattern, to be given back with `release`. */
+  async feed(pattern: Pattern): Promise<Feed> {
+    this.#following ??= this.#follow();
+    const { ready, stop } = this.#following;
+    await ready;
+    // The last feed may have been given back while this one waited.
+    if (stop.signal.aborted) return this.feed(pattern);
+    let counted = this.#feeds.get(pattern);
+    if (counted === undefined) {
+      counted = { feed: new Feed(pattern, () => this.#through), uses: 0 };
+      this.#feeds.set(pattern, counted);
+      this.#routes.clear();
+    }
+    counted.uses++;
+    return counted.feed;
+  }
+
+  release({ pattern }: Feed): void {
+    const counted = this.#feeds.get(pattern);
+    if (counted === undefined || --counted.uses > 0) return;
+    this.#feeds.delete(pattern);
+    this.#routes.clear();
+    if (this.#feeds.size === 0) this.stop();
+  }
+
+  /** Stops following the log. */
+  stop(): void {
+    this.#following?.stop.abort();
+    this.#following = undefined;
+  }
+
+  #follow(): { readonly ready: Promise<void>; readonly stop: AbortController } {
+    const stop = new AbortController();
+    const ready = this.log.bounds().then(({ newest }) => {
+      this.#through = newest;
+      void this.#run(stop.signal);
+    });
+    return { ready, stop };
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        for await (const batch of this.log.follow(this.#through, signal)) {
+          if (signal.aborted) return;
+          this.#route(batch);
+          // Whatever else waits, sockets above all, has its turn between two batches.
+          await new Promise<void>((resolve) => this.#clock.soon(resolve));
+        }
+      } catch (error) {
+        this.#logger.error("namespace.follow-failed", { namespace: this.policy.namespace, error });
+        await new Promise<void>((resolve) => void this.#clock.after(refollowMs, resolve));
+      }
+    }
+  }
+
+  #route({ messages, through }: Batch): void {
+    const runs = new Map<Feed, MessagesBuilder>();
+    let from = 0;
+    for (let i = 1; i <= messages.length; i++) {
+      if (i < messages.length && messages.channels[i] === messages.channels[from]) continue;
+      for (const feed of this.#feedsOf(messages.channels[from] as Channel)) {
+        let run = runs.get(feed);
+        if (run === undefined) {
+          run = new MessagesBuilder();
+          runs.set(feed, run);
+        }
+        run.add(messages, from, i);
+      }
+      from = i;
+    }
+    this.#through = through;
+    for (const [feed, run] of runs) feed.take(run.build(), through);
+  }
+
+  #feedsOf(channel: Channel): readonly Feed[] {
+    let feeds = this.#routes.get(channel);
+    if (feeds === undefined) {
+      feeds = [...this.#feeds.values()].filter(({ feed }) => feed.matches(channel)).map(({ feed }) => feed);
+      if (this.#routes.size >= routesMax) this.#routes.clear();
+      this.#routes.set(channel, feeds);
+    }
+    return feeds;
+  }
+}

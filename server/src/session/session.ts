@@ -1,0 +1,276 @@
+/**
+ * One connection: who it is, what it subscribes to, what it is sent. It wires its parts together; each rule of the
+ * protocol lives in one of them or in `handlers.ts`.
+ */
+import {
+  type ClientEnvelope,
+  type ClosingErrorCode,
+  DogearError,
+  type ErrorCode,
+  errors,
+  type HubEnvelope,
+  type Limits,
+} from "@dogear/shared";
+import { type HubCodec, type Incoming, type IncomingPublish, Malformed, type Mistake } from "../codec/codec.ts";
+import type { Batch } from "../engine/engine.ts";
+import type { LiveBatch } from "../hub/feed.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { Sequencer } from "../hub/sequencer.ts";
+import type { Steps } from "../hub/turns.ts";
+import type { Chance, Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { asDogearError, Drafts, refusal } from "./drafts.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import type { Heartbeats } from "./heartbeats.ts";
+import { Outbox } from "./outbox.ts";
+import type { Socket } from "./socket.ts";
+import type { Subscription, SubscriptionSession } from "./subscription.ts";
+
+/** What all sessions of a hub share. */
+export interface SessionParts {
+  readonly hub: Hub;
+  readonly limits: Limits;
+  readonly heartbeats: Heartbeats;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+  /** How the hub names itself in `welcome`. */
+  readonly name: string;
+  readonly handle: Handle;
+}
+
+/** Does what an envelope asks for. Rejects only where the hub itself failed. */
+export type Handle = (session: Session, envelope: Request) => Promise<void>;
+
+/** What a client asks for, publishing aside. */
+export type Request = Exclude<ClientEnvelope, { is: "publish" }>;
+
+/** Who a session is, once it has said hello. */
+export interface Identity {
+  readonly user: string;
+  readonly subscriber: string | undefined;
+  readonly producer: { readonly id: string; readonly sequencer: Sequencer | undefined } | undefined;
+}
+
+export class Session implements SubscriptionSession {
+  readonly id: string;
+  readonly parts: SessionParts;
+  readonly outbox: Outbox;
+  readonly drafts: Drafts;
+  /** By number; `"opening"` until it is confirmed or refused. */
+  readonly subscriptions: Map<number, Subscription | "opening"> = new Map();
+  readonly heartbeat: Heartbeat;
+  identity: Identity | undefined;
+  readonly #socket: Socket;
+  readonly #codec: HubCodec;
+  /** What arrived while hello was being answered. */
+  #beforeWelcome: Incoming[] | undefined;
+  #lastLive: LiveBatch | undefined;
+  #mistakes = 0;
+  #paused = false;
+  #draining = false;
+  #closed = false;
+
+  constructor(socket: Socket, codec: HubCodec, parts: SessionParts) {
+    const { limits, clock, chance, hub, heartbeats } = parts;
+    this.id = chance.id();
+    this.parts = parts;
+    this.#socket = socket;
+    this.#codec = codec;
+    this.outbox = new Outbox(socket, codec, limits.outboxBytesMax);
+    this.drafts = new Drafts(hub, limits.draftBytesMax, (answers) => {
+      for (const answer of answers) this.say(answer);
+      this.pace();
+    });
+    this.heartbeat = new Heartbeat(clock.monotonic(), limits.helloTimeoutMs, limits.heartbeatGraceMs);
+    heartbeats.add(this);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** A WebSocket message arrived. */
+  receive(message: Buffer, binary: boolean): void {
+    if (this.#closed) return;
+    this.heartbeat.heard();
+    let envelopes: readonly Incoming[];
+    try {
+      envelopes = this.#codec.decode(message, binary);
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      return this.close("malformed", error.message);
+    }
+    for (const incoming of envelopes) {
+      if (this.#closed) return;
+      if (this.#beforeWelcome === undefined) this.#handle(incoming);
+      else this.#beforeWelcome.push(incoming);
+    }
+    this.drafts.hand();
+    this.pace();
+  }
+
+  /** The connection has room again. */
+  drained(): void {
+    for (const subscription of this.#open()) subscription.drained();
+    this.pace();
+  }
+
+  /** The connection is gone. */
+  disconnected(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.parts.heartbeats.remove(this);
+    for (const subscription of this.#open()) subscription.end();
+    this.subscriptions.clear();
+    const { identity } = this;
+    if (identity?.producer !== undefined) this.parts.hub.leaveProducer(identity.user, identity.producer.id);
+  }
+
+  beat(now: number): void {
+    const beat = this.heartbeat.beat(now);
+    if (beat === "hello-timeout" || beat === "heartbeat-timeout") return this.close(beat);
+    if (beat !== "ping") return;
+    for (const subscription of this.#open()) subscription.advance();
+    this.say({ is: "ping" });
+  }
+
+  say(envelope: Exclude<HubEnvelope, { is: "messages" }>): void {
+    if (!this.#closed) this.outbox.say(envelope);
+  }
+
+  /** Sends what several live subscriptions to one pattern share, once. */
+  sendLive(live: LiveBatch): void {
+    if (this.#lastLive === live) return;
+    this.#lastLive = live;
+    this.outbox.send(live.frame(this.#codec));
+  }
+
+  sendPrivate(subscription: number, batch: Batch): void {
+    this.outbox.send(this.#codec.private(subscription, batch));
+  }
+
+  askTurn(steps: Steps): void {
+    this.parts.hub.turns.ask(steps);
+  }
+
+  failed(subscription: Subscription, error: unknown): void {
+    const { code, message } = asDogearError(error);
+    this.parts.logger.error("subscription.failed", { session: this.id, subscription: subscription.number, error });
+    this.endSubscription(subscription, code, message);
+  }
+
+  /** Ends a subscription and tells the client why. */
+  endSubscription(subscription: Subscription, code: ErrorCode, message: string = errors[code].says): void {
+    if (this.subscriptions.get(subscription.number) !== subscription) return;
+    this.subscriptions.delete(subscription.number);
+    subscription.end();
+    this.say({ is: "unsubscribed", subscription: subscription.number, code, message });
+  }
+
+  /** Answers a request that was wrong, and closes where there were too many. */
+  mistaken({ code, detail, number, subscription }: Mistake): void {
+    const { message } = new DogearError(code, detail);
+    this.say({
+      is: "error",
+      code,
+      message,
+      ...(number === undefined ? {} : { number }),
+      ...(subscription === undefined ? {} : { subscription }),
+    });
+    this.#mistakes++;
+    if (this.#mistakes >= this.parts.limits.errorsMax) this.close("too-many-errors");
+  }
+
+  /** Tells the client why and closes; everything said before still arrives. */
+  close(code: ClosingErrorCode, detail?: string): void {
+    if (this.#closed) return;
+    this.say({ is: "error", code, message: new DogearError(code, detail).message });
+    this.outbox.flush();
+    this.disconnected();
+    this.#socket.close(errors[code].closeCode, code);
+  }
+
+  /** Asks the client to come back later and takes nothing more from it. */
+  drain(reconnectAfterMs: number): void {
+    this.say({ is: "draining", reconnectAfterMs });
+    this.outbox.flush();
+    this.#draining = true;
+    this.pace();
+  }
+
+  /** Reads the connection, or not while too much is on its way in or out. */
+  pace(): void {
+    const { full } = this.drafts;
+    const blocked = full || this.#beforeWelcome !== undefined || this.#draining || this.outbox.overfull;
+    if (blocked === this.#paused || this.#closed) return;
+    this.#paused = blocked;
+    if (blocked) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #handle(incoming: Incoming): void {
+    if (this.identity === undefined && (incoming.kind !== "envelope" || incoming.envelope.is !== "hello")) {
+      return this.close("hello-expected");
+    }
+    switch (incoming.kind) {
+      case "mistake":
+        return this.#refuse(incoming.mistake);
+      case "publish":
+        return this.#publish(incoming.publish);
+      case "envelope":
+        return this.#dispatch(incoming.envelope);
+    }
+  }
+
+  #dispatch(envelope: Request): void {
+    if (envelope.is === "hello") this.#beforeWelcome = [];
+    this.parts
+      .handle(this, envelope)
+      .catch((error: unknown) => {
+        this.parts.logger.error("session.failed", { session: this.id, error });
+        this.close("internal");
+      })
+      .finally(() => {
+        if (envelope.is === "hello") this.#welcomed();
+      });
+  }
+
+  #welcomed(): void {
+    const waiting = this.#beforeWelcome ?? [];
+    this.#beforeWelcome = undefined;
+    for (const incoming of waiting) if (!this.#closed) this.#handle(incoming);
+    this.drafts.hand();
+    this.pace();
+  }
+
+  /** A draft that is refused for good uses up its number, so that the drafts after it are in order. */
+  #refuse(mistake: Mistake): void {
+    const { number } = mistake;
+    if (number === undefined || this.#uses(number)) this.mistaken(mistake);
+    else this.say(refusal(number, new DogearError("out-of-order")));
+  }
+
+  #publish(publish: IncomingPublish): void {
+    const { number, channel, id } = publish;
+    const { user, producer } = this.identity as Identity;
+    if (producer !== undefined && producer.sequencer === undefined) {
+      return this.say(refusal(number, new DogearError("producer-forgotten")));
+    }
+    if (producer?.sequencer !== undefined && id === undefined) return this.drafts.add(publish, producer.sequencer);
+    if (!this.#uses(number)) return this.say(refusal(number, new DogearError("out-of-order")));
+    this.drafts.add(publish, { id: id === undefined ? undefined : `${user}/${channel}/${id}` });
+  }
+
+  /** Uses up a number of the session's producer, if it has one, without appending under it. */
+  #uses(number: number): boolean {
+    const sequencer = this.identity?.producer?.sequencer;
+    if (sequencer === undefined) return true;
+    this.drafts.hand();
+    return sequencer.use(number);
+  }
+
+  *#open(): Generator<Subscription> {
+    for (const subscription of [...this.subscriptions.values()]) if (subscription !== "opening") yield subscription;
+  }
+}

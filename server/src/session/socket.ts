@@ -1,0 +1,14 @@
+/** What a session needs of a connection. Incoming messages are calls into the session. */
+import type { Frame } from "../codec/codec.ts";
+
+export interface Socket {
+  /** Writes a frame, which is never changed afterwards. */
+  send(frame: Frame): void;
+  /** Bytes that were sent but have not left yet. */
+  readonly bufferedBytes: number;
+  /** Stops and resumes reading, so that a client that is too fast is slowed down by its own connection. */
+  pause(): void;
+  resume(): void;
+  /** Closes politely, with a code and a reason. */
+  close(code: number, reason: string): void;
+}

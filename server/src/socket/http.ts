@@ -1,0 +1,51 @@
+/** Plain HTTP on the hub's port: files of a folder, and a clear answer to everything else. */
+import { readFile } from "node:fs/promises";
+import type { RequestListener } from "node:http";
+import { extname, join, normalize, sep } from "node:path";
+
+const types: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".map": "application/json",
+};
+
+export const notFound: RequestListener = (_request, response) => {
+  response.writeHead(404, { "content-type": "text/plain" }).end("There is a Dogear hub here; it speaks WebSocket.\n");
+};
+
+/** Serves the files of a folder, `index.html` at `/`. */
+export function files(folder: string): RequestListener {
+  return (request, response) => {
+    const name = fileName(request.url ?? "/");
+    const type = name === undefined ? undefined : types[extname(name)];
+    if (name === undefined || type === undefined || (request.method !== "GET" && request.method !== "HEAD")) {
+      return notFound(request, response);
+    }
+    readFile(join(folder, name)).then(
+      (content) => {
+        response.writeHead(200, {
+          "content-type": type,
+          "content-length": content.length,
+          "cache-control": "no-cache",
+          "x-content-type-options": "nosniff",
+        });
+        response.end(request.method === "HEAD" ? undefined : content);
+      },
+      () => notFound(request, response),
+    );
+  };
+}
+
+/** The file a URL names inside the folder; `undefined` where it would lead out of it. */
+function fileName(url: string): string | undefined {
+  const path = url.split(/[?#]/, 1)[0] as string;
+  let name: string;
+  try {
+    name = normalize(decodeURIComponent(path === "/" ? "/index.html" : path));
+  } catch {
+    return undefined;
+  }
+  return name.split(sep).includes("..") || name.includes("\0") ? undefined : name;
+}

@@ -1,0 +1,47 @@
+/** A session's connection over `ws`. */
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import type { Frame } from "../codec/codec.ts";
+import type { Socket } from "../session/socket.ts";
+
+/** How long a client may take to answer a close before its connection is cut. */
+const closeGraceMs = 2_000;
+
+export class WsSocket implements Socket {
+  readonly #ws: WebSocket;
+  readonly #stream: Duplex;
+
+  /**
+   * `stream` is the connection that the WebSocket was upgraded from. Frames are written to it as they are, past
+   * `ws`: they are framed already, once for all their receivers, and `ws` itself writes only pongs and closes.
+   */
+  constructor(ws: WebSocket, stream: Duplex) {
+    this.#ws = ws;
+    this.#stream = stream;
+  }
+
+  get bufferedBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  send(frame: Frame): void {
+    if (this.#ws.readyState === this.#ws.OPEN) this.#stream.write(frame);
+  }
+
+  pause(): void {
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    this.#ws.resume();
+  }
+
+  close(code: number, reason: string): void {
+    // A paused connection would never see the answer to its close.
+    this.#ws.resume();
+    this.#ws.close(code, reason);
+    const timer = setTimeout(() => this.#ws.terminate(), closeGraceMs);
+    timer.unref();
+    this.#ws.once("close", () => clearTimeout(timer));
+  }
+}

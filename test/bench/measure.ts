@@ -1,0 +1,36 @@
+/** Small instruments. */
+import { readFileSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+
+export const seconds = (s: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, s * 1_000));
+
+/** How much something grows per second over a stretch of time, after a warm-up. */
+export async function rate(count: () => number, warmUpS: number, measureS: number): Promise<number> {
+  await seconds(warmUpS);
+  const from = count();
+  const start = performance.now();
+  await seconds(measureS);
+  return ((count() - from) / (performance.now() - start)) * 1_000;
+}
+
+/** Resolves once a condition holds; asked every few milliseconds. */
+export async function until(condition: () => boolean, what: string, limitS = 60): Promise<void> {
+  const end = performance.now() + limitS * 1_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`${what} took longer than ${limitS} s.`);
+    await seconds(0.005);
+  }
+}
+
+/** Resident memory of a process, in bytes. */
+export function residentBytes(pid: number): number {
+  const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  return Number(match?.[1] ?? 0) * 1_024;
+}
+
+/** CPU time a process has used, in seconds. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  const ticksPerSecond = 100;
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}

@@ -1,0 +1,292 @@
+/** What the LMDB engine makes of data that something happened to. */
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Offset, Pattern } from "@dogear/shared";
+import { expect, it } from "vitest";
+import type { Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
+import { epochOf, locate } from "../../server/src/engine/lineage.ts";
+import { type Environment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
+import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
+import type { Logger } from "../../server/src/runtime/logger.ts";
+import { draft, parsed, policy } from "../contract/engine.ts";
+import { chance, movableClock } from "../support/clock.ts";
+import { temporaryFolder } from "../support/temp.ts";
+
+const plenty = { messages: 100_000, bytes: 100_000_000, scan: 1_000_000_000 };
+const all = ">" as Pattern;
+
+/** Segments of 75 KB. */
+const small: NamespacePolicy = { ...policy, retention: { ageMs: undefined, bytes: 600_000 } };
+
+/** Opens a log, lets `use` work with it, and closes it; returns what was logged. */
+async function withLog(data: string, use: (log: Log) => Promise<void>, policyUsed = policy): Promise<string[]> {
+  const events: string[] = [];
+  const note: Logger["info"] = (event) => void events.push(event);
+  const engine = await LmdbEngine.open({
+    data,
+    clock: movableClock(),
+    chance,
+    logger: { info: note, warn: note, error: note },
+    fatal: (error) => {
+      throw error;
+    },
+  });
+  try {
+    await use(await engine.open(policyUsed));
+  } finally {
+    await engine.close();
+  }
+  return events;
+}
+
+const dataIn = async (log: Log, after = 0, pattern = all) => {
+  const page = await log.read(pattern, after as Offset, plenty);
+  return { data: parsed(page.messages).map(({ data }) => data), gap: page.gap, through: page.through };
+};
+
+/** The first offsets of the segments on disk. */
+const segmentsOf = (data: string) =>
+  readdirSync(join(data, "logs", "default"))
+    .map(Number)
+    .sort((a, b) => a - b);
+
+/** Changes a segment behind the engine's back. */
+async function tamper(
+  data: string,
+  first: number,
+  change: (environment: Environment) => Promise<unknown>,
+): Promise<void> {
+  const environment = openEnvironment(join(data, "logs", "default", String(first).padStart(16, "0")));
+  await change(environment);
+  await environment.close();
+}
+
+const chunksOf = (environment: Environment) =>
+  environment.openDB<Buffer, number>({ name: "chunks", encoding: "binary" });
+const factsOf = (environment: Environment) => environment.openDB<Buffer, string>({ name: "facts", encoding: "binary" });
+
+async function flipBit(environment: Environment, key: number): Promise<void> {
+  const chunks = chunksOf(environment);
+  const value = Buffer.from(chunks.getBinary(key) as Buffer);
+  value[value.length - 5] = (value[value.length - 5] as number) ^ 1;
+  await chunks.put(key, value);
+}
+
+it("cuts off an end it cannot read, says so, and goes on under a new epoch (G1, G2)", async () => {
+  const data = temporaryFolder();
+  let before = "";
+  await withLog(data, async (log) => {
+    before = epochOf(log.lineage);
+    for (let i = 1; i <= 5; i++) await log.append([draft("a", i)]);
+  });
+  await tamper(data, 1, (environment) => flipBit(environment, 5));
+  const events = await withLog(data, async (log) => {
+    expect(epochOf(log.lineage)).not.toBe(before);
+    expect((await dataIn(log)).data).toEqual([1, 2, 3, 4]);
+    expect(await log.append([draft("a", "new")])).toEqual([{ offset: 5, duplicate: false }]);
+    const bounds = await log.bounds();
+    const from = (offset: number) => locate(log.lineage, bounds, { epoch: before as never, offset: offset as Offset });
+    expect(from(4)).toEqual({ offset: 4, gap: undefined });
+    expect(from(5)).toEqual({ offset: 4, gap: { from: 4, to: null, reason: "epoch" } });
+  });
+  expect(events).toContain("log.cut");
+  expect(await withLog(data, async (log) => expect(log.lineage.length).toBe(2))).not.toContain("log.cut");
+  await tamper(data, 1, async (environment) => expect(factsOf(environment).doesExist("damaged/5")).toBe(true));
+});
+
+it("tells a hole in the middle as a gap and keeps what follows (G5)", async () => {
+  const data = temporaryFolder();
+  await withLog(data, async (log) => {
+    for (let i = 1; i <= 5; i++) await log.append([draft("a", i), draft("b", -i)]);
+  });
+  await tamper(data, 1, (environment) => flipBit(environment, 5));
+  const events = await withLog(data, async (log) => {
+    expect(log.lineage.length).toBe(1);
+    expect(await dataIn(log)).toEqual({ data: [1, -1, 2, -2], gap: undefined, through: 4 });
+    expect(await dataIn(log, 4)).toEqual({
+      data: [4, -4, 5, -5],
+      gap: { from: 4, to: 6, reason: "corruption" },
+      through: 10,
+    });
+  });
+  expect(events).toContain("log.corrupt");
+});
+
+it("notices a log that lost its end without a trace, and goes on under a new epoch (G2)", async () => {
+  const data = temporaryFolder();
+  let before = "";
+  await withLog(data, async (log) => {
+    before = epochOf(log.lineage);
+    for (let i = 1; i <= 5; i++) await log.append([draft("a", i)]);
+  });
+  await tamper(data, 1, (environment) => chunksOf(environment).remove(5));
+  await withLog(data, async (log) => {
+    expect(epochOf(log.lineage)).not.toBe(before);
+    expect((await dataIn(log)).data).toEqual([1, 2, 3, 4]);
+  });
+});
+
+it("keeps an older position valid only up to the earliest place the log was ever cut", () => {
+  const lineage = [
+    { epoch: "a", first: 1 },
+    { epoch: "b", first: 100 },
+    { epoch: "c", first: 50 },
+  ] as unknown as Log["lineage"];
+  const bounds = { oldest: 1 as Offset, newest: 200 as Offset };
+  const from = (epoch: string, offset: number) => locate(lineage, bounds, { epoch, offset } as never).offset;
+  expect([from("a", 40), from("a", 70), from("b", 120), from("c", 120), from("c", 300)]).toEqual([
+    40, 49, 49, 120, 200,
+  ]);
+  expect(locate(lineage, bounds, { epoch: "never", offset: 7 } as never)).toEqual({
+    offset: 0,
+    gap: { from: 0, to: null, reason: "epoch" },
+  });
+});
+
+/** Appends drafts of about 1 KB each until the log has several segments. */
+async function fill(log: Log, count: number, from = 0): Promise<void> {
+  for (let i = from; i < from + count; i++) {
+    await log.append([
+      draft(
+        `c${i % 10}`,
+        { i, text: "x".repeat(1_000) },
+        { by: "producer", producer: "p", number: i + 1, previous: i },
+      ),
+    ]);
+  }
+}
+
+const numbersIn = (data: readonly unknown[]) => data.map((value) => (value as { i: number }).i);
+
+it("reads across segments as if there were one, before and after a restart", async () => {
+  const data = temporaryFolder();
+  const check = async (log: Log) => {
+    const { oldest } = await log.bounds();
+    const expected = Array.from({ length: 400 - (oldest - 1) }, (_, i) => i + oldest - 1);
+    expect(numbersIn((await dataIn(log, oldest - 1)).data)).toEqual(expected);
+    expect(numbersIn((await dataIn(log, oldest - 1, "c3" as Pattern)).data)).toEqual(
+      expected.filter((i) => i % 10 === 3),
+    );
+    expect(numbersIn((await dataIn(log, 390, "*" as Pattern)).data)).toEqual(expected.filter((i) => i >= 390));
+    expect((await dataIn(log, oldest - 1, "none" as Pattern)).through).toBe(400);
+  };
+  await withLog(
+    data,
+    async (log) => {
+      await fill(log, 400);
+      await check(log);
+    },
+    small,
+  );
+  expect(segmentsOf(data).length).toBeGreaterThan(3);
+  await withLog(data, check, small);
+});
+
+it("finds a time in any segment", async () => {
+  const data = temporaryFolder();
+  await withLog(
+    data,
+    async (log) => {
+      await fill(log, 300);
+      const { oldest } = await log.bounds();
+      const page = await log.read(all, (oldest - 1) as Offset, plenty);
+      for (const { offset, time } of parsed(page.messages).filter((_, i) => i % 37 === 0)) {
+        const before = await log.offsetAt(time);
+        const [next] = parsed((await log.read(all, before, plenty)).messages);
+        expect(next?.time).toBe(time);
+        expect(before).toBeLessThan(offset);
+      }
+    },
+    small,
+  );
+});
+
+it("recognises a producer's numbers from sealed segments after a restart (G7)", async () => {
+  const data = temporaryFolder();
+  await withLog(data, (log) => fill(log, 300), small);
+  await withLog(
+    data,
+    async (log) => {
+      expect(await log.lastNumber("p")).toBe(300);
+      const { oldest } = await log.bounds();
+      const repeat = (number: number) =>
+        log.append([draft("c0", 0, { by: "producer", producer: "p", number, previous: "repeat" })]);
+      expect(await repeat(300)).toEqual([{ offset: 300, duplicate: true }]);
+      expect(await repeat(oldest)).toEqual([{ offset: oldest, duplicate: true }]);
+      expect(await repeat(oldest - 1)).toEqual([{ refused: "outcome-unknown" }]);
+      await fill(log, 1, 300);
+      expect((await log.bounds()).newest).toBe(301);
+    },
+    small,
+  );
+});
+
+it("recognises an id from a sealed segment after a restart (G7)", async () => {
+  const data = temporaryFolder();
+  await withLog(
+    data,
+    async (log) => {
+      await fill(log, 150);
+      await log.append([draft("a", 1, { by: "id", id: "x" })]);
+      await fill(log, 100, 150);
+    },
+    small,
+  );
+  await withLog(
+    data,
+    async (log) =>
+      expect(await log.append([draft("a", 1, { by: "id", id: "x" })])).toEqual([{ offset: 151, duplicate: true }]),
+    small,
+  );
+});
+
+it("finishes what a crash left between opening a segment and sealing the one before", async () => {
+  const data = temporaryFolder();
+  await withLog(data, (log) => fill(log, 200), small);
+  const sealed = segmentsOf(data).at(-2) as number;
+  const open = segmentsOf(data).at(-1) as number;
+  await tamper(data, sealed, (environment) => factsOf(environment).remove("index"));
+  await tamper(data, open, (environment) => factsOf(environment).remove("producers"));
+  await withLog(
+    data,
+    async (log) => {
+      expect(await log.lastNumber("p")).toBe(200);
+      expect(numbersIn((await dataIn(log, 150)).data)).toEqual(Array.from({ length: 50 }, (_, i) => 150 + i));
+    },
+    small,
+  );
+  await tamper(data, sealed, async (environment) => expect(factsOf(environment).doesExist("index")).toBe(true));
+});
+
+it("finishes a removal that a crash interrupted", async () => {
+  const data = temporaryFolder();
+  await withLog(data, (log) => fill(log, 100), small);
+  const folder = join(data, "logs", "default", "removed-0000000000000000");
+  await openEnvironment(folder).close();
+  await withLog(data, async () => {}, small);
+  expect(existsSync(folder)).toBe(false);
+});
+
+it("tells a segment that vanished as a gap", async () => {
+  const data = temporaryFolder();
+  await withLog(data, (log) => fill(log, 300), small);
+  const [first, second, third] = segmentsOf(data) as [number, number, number];
+  rmSync(join(data, "logs", "default", String(second).padStart(16, "0")), { recursive: true });
+  await withLog(
+    data,
+    async (log) => {
+      const before = await dataIn(log, first - 1);
+      expect(before.through).toBe(second - 1);
+      expect((await dataIn(log, second - 1)).gap).toEqual({ from: second - 1, to: third - 1, reason: "corruption" });
+    },
+    small,
+  );
+});
+
+it("refuses to open data that another hub has open, and says what to do", async () => {
+  const data = temporaryFolder();
+  await withLog(data, async () => {
+    await expect(withLog(data, async () => {})).rejects.toThrow(/Another hub is using the data/);
+  });
+  await withLog(data, async () => {});
+});
