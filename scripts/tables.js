@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { defaultLimits, errors } from "@dogear/shared";
+import { defaultLimits, errors, sentences } from "@dogear/shared";
 
 /**
  * The page with its tables as they should be; all that is not between the markers stays.
@@ -17,11 +17,11 @@ export function withTables(markdown) {
 }
 
 function errorTable() {
-  const rows = Object.entries(errors).map(([code, { closeCode, retry, says }]) => [
+  const rows = Object.entries(errors).map(([code, { closeCode, retry }]) => [
     `\`${code}\``,
     closeCode ?? "",
     retry,
-    says.replaceAll("|", "\\|"),
+    sentences[code].replaceAll("|", "\\|"),
   ]);
   return table(["error", "closes with", "retry", "meaning"], rows);
 }

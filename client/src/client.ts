@@ -1,9 +1,9 @@
 /** A client of a hub: wires connection, publisher and subscriptions together. */
-import { DogearError, type HubEnvelope, type Limits } from "@dogear/shared";
+import type { DogearError, HubEnvelope, Limits } from "@dogear/shared";
 import { Connection, type ConnectionState } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
 import { emitter, TypedEventTarget } from "./events.ts";
-import { errorFrom } from "./failure.ts";
+import { errorFrom, failure } from "./failure.ts";
 import { type Published, Publisher, type PublishOptions, type QueueOptions } from "./publisher.ts";
 import type { Resumed } from "./resumption.ts";
 import type { Runtime } from "./runtime.ts";
@@ -116,7 +116,7 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
    */
   subscribe<T = unknown>(pattern: string, options: SubscribeOptions = {}, handler?: Handler<T>): Subscription<T> {
     if (this.#error) throw this.#error;
-    if (options.cursor && this.#options.subscriber === undefined) throw new DogearError("subscriber-required");
+    if (options.cursor && this.#options.subscriber === undefined) throw failure("subscriber-required");
     return this.#subscriptions.add(pattern, options, handler as Handler | undefined) as Subscription<T>;
   }
 
@@ -173,7 +173,7 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
   }
 
   async #close(signal: AbortSignal | undefined): Promise<void> {
-    this.#error ??= new DogearError("closed");
+    this.#error ??= failure("closed");
     const error = this.#error;
     this.#subscriptions.end();
     const drained = this.#publisher.close(error);

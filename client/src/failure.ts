@@ -1,5 +1,10 @@
-/** From the errors a hub sends to the errors a user catches. */
-import { DogearError, type ErrorCode, errors, isErrorCode } from "@dogear/shared";
+/** The errors that users of a client catch. */
+import { clientSentences, DogearError, type ErrorCode, isErrorCode } from "@dogear/shared";
+
+/** An error that the client raises itself. */
+export function failure(code: keyof typeof clientSentences, detail = "", options?: ErrorOptions): DogearError {
+  return new DogearError(code, `${clientSentences[code]} ${detail}`.trim(), options);
+}
 
 interface Told {
   readonly code?: ErrorCode | undefined;
@@ -8,7 +13,7 @@ interface Told {
 
 /** The error an envelope tells of. A code this client has never heard of is a refusal: trying again is no use. */
 export function errorFrom({ code = "internal", message = "" }: Told): DogearError {
-  if (!isErrorCode(code)) return new DogearError("invalid-envelope", `${code}: ${message}`);
-  // The error itself adds the registry's sentence.
-  return new DogearError(code, message.replace(errors[code].says, "").trim() || undefined);
+  return isErrorCode(code)
+    ? new DogearError(code, message)
+    : new DogearError("invalid-envelope", `${code}: ${message}`);
 }

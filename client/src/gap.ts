@@ -1,5 +1,5 @@
 /** The error of a subscription that will not go on over a gap. */
-import { DogearError, type Gap, type Position } from "@dogear/shared";
+import { clientSentences, DogearError, type Gap, type Position } from "@dogear/shared";
 
 /**
  * Messages were removed before this subscription was given them. To go on after the gap, subscribe
@@ -12,7 +12,7 @@ export class GapError extends DogearError {
   declare readonly position: Position;
 
   constructor(gap: Gap, position: Position) {
-    super("gap", `From ${gap.from} to ${gap.to ?? "?"}: ${gap.reason}.`);
+    super("gap", `${clientSentences.gap} From ${gap.from} to ${gap.to ?? "?"}: ${gap.reason}.`);
     this.name = "GapError";
     this.gap = gap;
     this.position = position;

@@ -3,7 +3,6 @@
  * its place moves when they are done.
  */
 import {
-  DogearError,
   defaultWindow,
   type Gap,
   type GapEnvelope,
@@ -17,6 +16,7 @@ import { Acknowledgements, type Window } from "./acknowledgements.ts";
 import type { Connection } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
 import { emitter, TypedEventTarget } from "./events.ts";
+import { failure } from "./failure.ts";
 import { GapError } from "./gap.ts";
 import { Inbox } from "./inbox.ts";
 import type { Message } from "./message.ts";
@@ -91,7 +91,6 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
   }
 
   ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Position> {
-    this.#watched = true;
     return unlessAborted(this.#ready.promise, signal);
   }
 
@@ -201,7 +200,7 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
     this.#state = "ended";
     this.#options.signal?.removeEventListener("abort", this.#abort);
     this.#inbox.clear();
-    this.#ready.reject(error ?? new DogearError("closed"));
+    this.#ready.reject(error ?? failure("closed"));
     if (error) this.#ended.reject(error);
     else this.#ended.resolve();
     this.#arrival?.resolve();

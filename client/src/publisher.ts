@@ -5,7 +5,7 @@
  *     publish() ──► #unsent ── numbered, at most inFlightMax ──► #sent ── published, or refused for good ──► settled
  */
 import {
-  DogearError,
+  type DogearError,
   type Durability,
   type Encoded,
   type Epoch,
@@ -18,7 +18,7 @@ import {
 } from "@dogear/shared";
 import type { Connection } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
-import { errorFrom } from "./failure.ts";
+import { errorFrom, failure } from "./failure.ts";
 import { Retry } from "./retry.ts";
 
 export interface QueueOptions {
@@ -170,20 +170,19 @@ export class Publisher {
   }
 
   #encode(channel: string, data: unknown, { type, key, headers, id }: PublishOptions): Encoded {
-    if (!isChannel(channel)) throw new DogearError("invalid-channel", channel);
-    if (isReserved(channel)) throw new DogearError("reserved-channel", channel);
+    if (!isChannel(channel)) throw failure("invalid-channel", channel);
+    if (isReserved(channel)) throw failure("reserved-channel", channel);
     const { codec, limits } = this.#connection;
     const bytes = data instanceof Uint8Array ? "application/octet-stream" : undefined;
     let encoded: Encoded;
     try {
       encoded = codec.draft({ channel, type: type ?? bytes, key, headers, id, data });
     } catch (cause) {
-      throw new DogearError("invalid-payload", String(cause), { cause });
+      throw failure("invalid-payload", String(cause), { cause });
     }
     // A character is at most three bytes, so that few drafts need to be measured.
     const bytesMax = limits.messageBytesMax + envelopeBytesMax;
-    if (encoded.length * 3 > bytesMax && new Blob([encoded]).size > bytesMax)
-      throw new DogearError("message-too-large");
+    if (encoded.length * 3 > bytesMax && new Blob([encoded]).size > bytesMax) throw failure("message-too-large");
     return encoded;
   }
 
@@ -191,8 +190,8 @@ export class Publisher {
     const { queueMax = 10_000, whenFull } = this.#options;
     if (this.#unsent.length + this.#sent.size < queueMax) return;
     const oldest = whenFull === "drop-oldest" ? this.#unsent.shift() : undefined;
-    if (!oldest) throw new DogearError("queue-full");
-    oldest.answer.reject(new DogearError("draft-dropped"));
+    if (!oldest) throw failure("queue-full");
+    oldest.answer.reject(failure("draft-dropped"));
   }
 
   #pump(): void {
@@ -234,7 +233,7 @@ export class Publisher {
 
   /** Becomes another producer. What was sent under the old name may have been published; nobody can tell any more. */
   #renew(): void {
-    this.end(new DogearError("producer-forgotten"));
+    this.end(failure("producer-forgotten"));
     this.#producer = this.#connection.runtime.newId();
     this.#nextNumber = 1;
     this.#seen = undefined;

@@ -1,7 +1,7 @@
 /** All subscriptions of a client: gives each its number, and brings it what the hub says. */
-import { DogearError, type HubEnvelope, isPattern } from "@dogear/shared";
+import { type DogearError, type HubEnvelope, isPattern } from "@dogear/shared";
 import type { Connection } from "./connection/driver.ts";
-import { errorFrom } from "./failure.ts";
+import { errorFrom, failure } from "./failure.ts";
 import { OpenSubscription } from "./open-subscription.ts";
 import { type Resumed, Resumption } from "./resumption.ts";
 import { Retry } from "./retry.ts";
@@ -38,7 +38,7 @@ export class Subscriptions {
   }
 
   add(pattern: string, options: SubscribeOptions, handler: Handler | undefined): OpenSubscription {
-    if (!isPattern(pattern)) throw new DogearError("invalid-pattern", pattern);
+    if (!isPattern(pattern)) throw failure("invalid-pattern", pattern);
     const subscription = new OpenSubscription(this.#connection, this, pattern, options, handler);
     if (options.signal?.aborted) {
       subscription.end();

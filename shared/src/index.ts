@@ -64,3 +64,4 @@ export {
   type Offset,
   type Position,
 } from "./position.ts";
+export { clientSentences, dogearError, sentences } from "./sentences.ts";

@@ -71,7 +71,9 @@ describe("connecting", () => {
   });
 
   test("http and https stand for ws and wss", () => {
-    expect(new World().socket.url).toBe("ws://hub");
+    expect(new World({}, "http://hub").socket.url).toBe("ws://hub");
+    expect(new World({}, "https://hub/x").socket.url).toBe("wss://hub/x");
+    expect(new World({}, "ws://hub").socket.url).toBe("ws://hub");
   });
 
   test("ready resolves when welcomed, also after failed attempts", async () => {

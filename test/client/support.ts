@@ -43,7 +43,7 @@ export class VirtualClock {
       const [next] = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
       if (!next) break;
       this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.#now = next.at;
+      this.#now = Math.max(this.#now, next.at);
       next.run();
       await settle();
     }
@@ -191,7 +191,7 @@ export class World {
   hidden = false;
   #ids = 0;
 
-  constructor(options: ConnectOptions = {}) {
+  constructor(options: ConnectOptions = {}, url = "ws://hub") {
     const runtime: Runtime = {
       now: () => this.clock.now(),
       setTimer: (delayMs, run) => this.clock.setTimer(delayMs, run),
@@ -213,7 +213,7 @@ export class World {
         };
       },
     };
-    this.dogear = new Dogear("ws://hub", options, runtime);
+    this.dogear = new Dogear(url, options, runtime);
     for (const type of ["state", "resumed", "error"] as const)
       this.dogear.addEventListener(type, ({ detail }) => this.events.push({ type, detail }));
   }

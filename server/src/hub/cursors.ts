@@ -155,7 +155,7 @@ export class Cursors {
   #flush(): Promise<void> {
     const batch = [...this.#dirty];
     this.#dirty.clear();
-    // Puts of one turn share one transaction and one flush to disk.
+    // Handed over together, so that they share a flush to disk.
     this.#flushing = Promise.all(batch.map((held) => this.#store(held))).then(() => {
       this.#flushing = undefined;
     });

@@ -3,8 +3,8 @@
  */
 import {
   type Channel,
-  DogearError,
   type Durability,
+  dogearError,
   type Epoch,
   type Gap,
   namespaceOf,
@@ -131,7 +131,7 @@ export class Hub {
     claim: { readonly from: From; readonly reset: boolean; readonly takenOver: () => void },
   ): Promise<{ readonly cursor: Cursor; readonly start: Start }> {
     const namespace = this.namespace(name.pattern);
-    if (namespace.log.durability === "memory") throw new DogearError("memory-namespace");
+    if (namespace.log.durability === "memory") throw dogearError("memory-namespace");
     const cursor = await this.#cursors.claim(name, {
       reset: claim.reset,
       takenOver: claim.takenOver,

@@ -73,10 +73,17 @@ export class Namespace {
 
   #follow(): { readonly ready: Promise<void>; readonly stop: AbortController } {
     const stop = new AbortController();
-    const ready = this.log.bounds().then(({ newest }) => {
-      this.#through = newest;
-      void this.#run(stop.signal);
-    });
+    const ready = this.log.bounds().then(
+      ({ newest }) => {
+        this.#through = newest;
+        void this.#run(stop.signal);
+      },
+      (error: unknown) => {
+        // Whoever asks next tries again.
+        this.stop();
+        throw error;
+      },
+    );
     return { ready, stop };
   }
 

@@ -5,13 +5,14 @@
  * one call. Their bytes are bounded: above the bound the connection is not read, so that a publisher that is too fast
  * is slowed down and nothing is dropped.
  */
-import { DogearError, type ErrorCode, type Published } from "@dogear/shared";
+import { DogearError, dogearError, type ErrorCode, type Limits, type Published } from "@dogear/shared";
 import type { IncomingPublish } from "../codec/codec.ts";
 import type { Hub, Publisher } from "../hub/hub.ts";
 import type { Namespace } from "../hub/namespace.ts";
 import type { Sequencer, Unnumbered } from "../hub/sequencer.ts";
+import type { Logger } from "../runtime/logger.ts";
 
-export interface Refusal {
+interface Refusal {
   readonly is: "error";
   readonly code: ErrorCode;
   readonly message: string;
@@ -33,14 +34,19 @@ interface Run {
 export class Drafts {
   readonly #hub: Hub;
   readonly #bytesMax: number;
+  readonly #logger: Logger;
   readonly #answer: (answers: readonly Answer[]) => void;
   #run: Run | undefined;
   #bytes = 0;
   #idle: (() => void)[] = [];
 
-  constructor(hub: Hub, bytesMax: number, answer: (answers: readonly Answer[]) => void) {
+  constructor(
+    { hub, limits, logger }: { readonly hub: Hub; readonly limits: Limits; readonly logger: Logger },
+    answer: (answers: readonly Answer[]) => void,
+  ) {
     this.#hub = hub;
-    this.#bytesMax = bytesMax;
+    this.#bytesMax = limits.draftBytesMax;
+    this.#logger = logger;
     this.#answer = answer;
   }
 
@@ -93,21 +99,22 @@ export class Drafts {
       const { answers, epoch, durability } = await this.#hub.publish(namespace, drafts, by);
       return answers.map((answer, i): Answer => {
         const number = numbers[i] as number;
-        if ("refused" in answer) return refusal(number, new DogearError(answer.refused));
+        if ("refused" in answer) return refusal(number, dogearError(answer.refused));
         return { is: "published", number, epoch, offset: answer.offset, duplicate: answer.duplicate, durability };
       });
     } catch (error) {
+      if (!(error instanceof DogearError)) this.#logger.error("publish.failed", { error });
       return numbers.map((number) => refusal(number, error));
     }
   }
 }
 
-export function refusal(number: number, error: unknown): Refusal {
+function refusal(number: number, error: unknown): Refusal {
   const { code, message } = asDogearError(error);
   return { is: "error", code, message, number };
 }
 
 /** An error for a client. What the hub did not foresee is told as such and nothing more. */
 export function asDogearError(error: unknown): DogearError {
-  return error instanceof DogearError ? error : new DogearError("internal", undefined, { cause: error });
+  return error instanceof DogearError ? error : dogearError("internal", undefined, { cause: error });
 }

@@ -1,8 +1,8 @@
 /** What each envelope of a client does. */
 import {
   type Ack,
-  DogearError,
   defaultWindow,
+  dogearError,
   type ErrorCode,
   type Hello,
   type Subscribe,
@@ -114,7 +114,7 @@ async function open(
   let start: Start;
   if (durable === true) {
     const { user, subscriber } = session.identity as Identity;
-    if (subscriber === undefined) throw new DogearError("subscriber-required");
+    if (subscriber === undefined) throw dogearError("subscriber-required");
     const claimed = { from, reset: reset === true, takenOver };
     ({ cursor, start } = await hub.claim({ user, subscriber, pattern }, claimed));
   } else {
@@ -129,5 +129,5 @@ async function open(
 }
 
 function refused(session: Session, subscription: number, code: ErrorCode): void {
-  session.mistaken({ code, subscription });
+  session.refuse({ code, subscription });
 }

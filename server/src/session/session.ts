@@ -5,11 +5,12 @@
 import {
   type ClientEnvelope,
   type ClosingErrorCode,
-  DogearError,
+  dogearError,
   type ErrorCode,
   errors,
   type HubEnvelope,
   type Limits,
+  sentences,
 } from "@dogear/shared";
 import { type HubCodec, type Incoming, type IncomingPublish, Malformed, type Mistake } from "../codec/codec.ts";
 import type { Batch } from "../engine/engine.ts";
@@ -19,7 +20,7 @@ import type { Sequencer } from "../hub/sequencer.ts";
 import type { Steps } from "../hub/turns.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { asDogearError, Drafts, refusal } from "./drafts.ts";
+import { asDogearError, Drafts } from "./drafts.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import { Outbox } from "./outbox.ts";
@@ -72,13 +73,13 @@ export class Session implements SubscriptionSession {
   #closed = false;
 
   constructor(socket: Socket, codec: HubCodec, parts: SessionParts) {
-    const { limits, clock, chance, hub, heartbeats } = parts;
+    const { limits, clock, chance, heartbeats } = parts;
     this.id = chance.id();
     this.parts = parts;
     this.#socket = socket;
     this.#codec = codec;
     this.outbox = new Outbox(socket, codec, limits.outboxBytesMax);
-    this.drafts = new Drafts(hub, limits.draftBytesMax, (answers) => {
+    this.drafts = new Drafts(parts, (answers) => {
       for (const answer of answers) this.say(answer);
       this.pace();
     });
@@ -146,6 +147,10 @@ export class Session implements SubscriptionSession {
     this.outbox.send(live.frame(this.#codec));
   }
 
+  wasSentLive(live: LiveBatch): boolean {
+    return this.#lastLive === live;
+  }
+
   sendPrivate(subscription: number, batch: Batch): void {
     this.outbox.send(this.#codec.private(subscription, batch));
   }
@@ -161,16 +166,16 @@ export class Session implements SubscriptionSession {
   }
 
   /** Ends a subscription and tells the client why. */
-  endSubscription(subscription: Subscription, code: ErrorCode, message: string = errors[code].says): void {
+  endSubscription(subscription: Subscription, code: ErrorCode, message: string = sentences[code]): void {
     if (this.subscriptions.get(subscription.number) !== subscription) return;
     this.subscriptions.delete(subscription.number);
     subscription.end();
     this.say({ is: "unsubscribed", subscription: subscription.number, code, message });
   }
 
-  /** Answers a request that was wrong, and closes where there were too many. */
-  mistaken({ code, detail, number, subscription }: Mistake): void {
-    const { message } = new DogearError(code, detail);
+  /** Answers a request that is refused. */
+  refuse({ code, detail, number, subscription }: Mistake): void {
+    const { message } = dogearError(code, detail);
     this.say({
       is: "error",
       code,
@@ -178,14 +183,12 @@ export class Session implements SubscriptionSession {
       ...(number === undefined ? {} : { number }),
       ...(subscription === undefined ? {} : { subscription }),
     });
-    this.#mistakes++;
-    if (this.#mistakes >= this.parts.limits.errorsMax) this.close("too-many-errors");
   }
 
   /** Tells the client why and closes; everything said before still arrives. */
   close(code: ClosingErrorCode, detail?: string): void {
     if (this.#closed) return;
-    this.say({ is: "error", code, message: new DogearError(code, detail).message });
+    this.say({ is: "error", code, message: dogearError(code, detail).message });
     this.outbox.flush();
     this.disconnected();
     this.#socket.close(errors[code].closeCode, code);
@@ -215,7 +218,7 @@ export class Session implements SubscriptionSession {
     }
     switch (incoming.kind) {
       case "mistake":
-        return this.#refuse(incoming.mistake);
+        return this.#mistaken(incoming.mistake);
       case "publish":
         return this.#publish(incoming.publish);
       case "envelope":
@@ -244,21 +247,27 @@ export class Session implements SubscriptionSession {
     this.pace();
   }
 
-  /** A draft that is refused for good uses up its number, so that the drafts after it are in order. */
-  #refuse(mistake: Mistake): void {
+  /**
+   * Answers an envelope that is wrong. A draft uses up its number, so that the drafts after it are in order; of others
+   * only so many are forgiven.
+   */
+  #mistaken(mistake: Mistake): void {
     const { number } = mistake;
-    if (number === undefined || this.#uses(number)) this.mistaken(mistake);
-    else this.say(refusal(number, new DogearError("out-of-order")));
+    if (number !== undefined && !this.#uses(number)) return this.refuse({ code: "out-of-order", number });
+    this.refuse(mistake);
+    if (number !== undefined) return;
+    this.#mistakes++;
+    if (this.#mistakes >= this.parts.limits.errorsMax) this.close("too-many-errors");
   }
 
   #publish(publish: IncomingPublish): void {
     const { number, channel, id } = publish;
     const { user, producer } = this.identity as Identity;
     if (producer !== undefined && producer.sequencer === undefined) {
-      return this.say(refusal(number, new DogearError("producer-forgotten")));
+      return this.refuse({ code: "producer-forgotten", number });
     }
     if (producer?.sequencer !== undefined && id === undefined) return this.drafts.add(publish, producer.sequencer);
-    if (!this.#uses(number)) return this.say(refusal(number, new DogearError("out-of-order")));
+    if (!this.#uses(number)) return this.refuse({ code: "out-of-order", number });
     this.drafts.add(publish, { id: id === undefined ? undefined : `${user}/${channel}/${id}` });
   }
 

@@ -24,6 +24,8 @@ import { Window, type WindowSize } from "./window.ts";
 export interface SubscriptionSession {
   readonly outbox: { readonly full: boolean };
   sendLive(live: LiveBatch): void;
+  /** Whether another of its subscriptions had this batch sent. */
+  wasSentLive(live: LiveBatch): boolean;
   sendPrivate(subscription: number, batch: Batch): void;
   say(envelope: { readonly is: "caught-up" | "behind"; readonly subscription: number } | GapSaid): void;
   /** Asks for a turn to catch up. */
@@ -107,10 +109,13 @@ export class Subscription implements Receiver, Steps {
     }
     const count = messages.length - from;
     const bytes = messages.bytes.length - messages.start(from);
-    if (this.#session.outbox.full || !this.#window.admits(count, bytes)) return this.#fallBehind();
-    if (from === 0) this.#session.sendLive(live);
+    const blocked = this.#session.outbox.full || !this.#window.admits(count, bytes);
+    if (blocked && !this.#session.wasSentLive(live)) return this.#fallBehind();
+    if (from === 0 || blocked) this.#session.sendLive(live);
     else this.#session.sendPrivate(this.number, { after: this.#told, through, messages: messages.slice(from) });
     this.#sent(through, count, bytes);
+    // Another subscription of this session had the batch sent already, so this one was sent it too.
+    if (blocked) this.#fallBehind();
   }
 
   /** Lets an idle position advance: nothing that matched came since. */

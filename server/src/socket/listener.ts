@@ -89,7 +89,7 @@ export class Listener {
 
   #connected(ws: WebSocket, stream: Duplex): void {
     const codec = this.#parts.codecs.get(ws.protocol) as HubCodec;
-    const session = new Session(new WsSocket(ws, stream), codec, this.#parts.session);
+    const session = new Session(new WsSocket(ws, stream, this.#parts.session.clock), codec, this.#parts.session);
     this.sessions.add(session);
     ws.on("message", (message, binary) => session.receive(message as Buffer, binary));
     ws.on("close", () => {

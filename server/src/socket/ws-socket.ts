@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import type { Frame } from "../codec/codec.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Socket } from "../session/socket.ts";
 
 /** How long a client may take to answer a close before its connection is cut. */
@@ -10,14 +11,16 @@ const closeGraceMs = 2_000;
 export class WsSocket implements Socket {
   readonly #ws: WebSocket;
   readonly #stream: Duplex;
+  readonly #clock: Clock;
 
   /**
    * `stream` is the connection that the WebSocket was upgraded from. Frames are written to it as they are, past
    * `ws`: they are framed already, once for all their receivers, and `ws` itself writes only pongs and closes.
    */
-  constructor(ws: WebSocket, stream: Duplex) {
+  constructor(ws: WebSocket, stream: Duplex, clock: Clock) {
     this.#ws = ws;
     this.#stream = stream;
+    this.#clock = clock;
   }
 
   get bufferedBytes(): number {
@@ -40,8 +43,9 @@ export class WsSocket implements Socket {
     // A paused connection would never see the answer to its close.
     this.#ws.resume();
     this.#ws.close(code, reason);
-    const timer = setTimeout(() => this.#ws.terminate(), closeGraceMs);
-    timer.unref();
-    this.#ws.once("close", () => clearTimeout(timer));
+    this.#ws.once(
+      "close",
+      this.#clock.after(closeGraceMs, () => this.#ws.terminate()),
+    );
   }
 }

@@ -6,6 +6,7 @@ import type { Channel, Offset } from "@dogear/shared";
 import type { Database } from "lmdb";
 import type { Era } from "../engine.ts";
 import { Removed } from "../removed.ts";
+import { flushed } from "./environment.ts";
 
 export interface Facts {
   readonly lineage: readonly Era[];
@@ -29,7 +30,7 @@ export class Catalog {
   }
 
   async storeFacts(facts: Facts): Promise<void> {
-    await this.#put("facts", facts);
+    await flushed(this.#put("facts", facts));
   }
 
   /** An offset that the log has certainly reached. */
@@ -38,7 +39,7 @@ export class Catalog {
   }
 
   async storeWatermark(newest: Offset): Promise<void> {
-    await this.#put("watermark", newest);
+    await flushed(this.#put("watermark", newest));
   }
 
   removed(): Removed {
@@ -55,9 +56,12 @@ export class Catalog {
 
   /** Stores the facts together with the highest offset now removed of some channels. */
   async storeRemoval(facts: Facts, channels: Iterable<readonly [Channel, Offset]>): Promise<void> {
-    const writes = [this.#put("facts", facts)];
-    for (const [channel, offset] of channels) writes.push(this.#put(`removed/${channel}`, offset));
-    await Promise.all(writes);
+    await flushed(
+      this.#records.batch(() => {
+        void this.#put("facts", facts);
+        for (const [channel, offset] of channels) void this.#put(`removed/${channel}`, offset);
+      }),
+    );
   }
 
   #get<T>(key: string): T | undefined {
@@ -65,7 +69,7 @@ export class Catalog {
     return value === undefined ? undefined : (JSON.parse(value.toString()) as T);
   }
 
-  async #put(key: string, value: unknown): Promise<void> {
-    await this.#records.put(this.#prefix + key, Buffer.from(JSON.stringify(value)));
+  #put(key: string, value: unknown): Promise<boolean> {
+    return this.#records.put(this.#prefix + key, Buffer.from(JSON.stringify(value)));
   }
 }

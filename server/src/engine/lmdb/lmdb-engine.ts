@@ -74,7 +74,7 @@ export class LmdbEngine implements Engine {
       policy,
       folder: join(this.#parts.data, "logs", policy.namespace),
       catalog: new Catalog(records, policy.namespace),
-      requireRoom: () => this.#room.require(),
+      room: this.#room,
     });
   }
 }

@@ -2,7 +2,7 @@
  * The log of a namespace on disk. Appends are committed in groups and answered after the flush; readers see what is
  * durable and nothing else.
  */
-import { DogearError, type Durability, matcher, type Offset, type Pattern } from "@dogear/shared";
+import { type DogearError, type Durability, dogearError, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { admit } from "../admission.ts";
@@ -19,6 +19,7 @@ import type { Catalog, Facts } from "./catalog.ts";
 import { ChannelIndex } from "./channel-index.ts";
 import { type Chunk, cutIntoChunks, encodeChunk } from "./chunk.ts";
 import { recover } from "./recovery.ts";
+import type { Room } from "./room.ts";
 import { Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 
@@ -29,8 +30,7 @@ export interface LmdbLogParts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
-  /** Throws where the disk has no room to write. */
-  readonly requireRoom: () => void;
+  readonly room: Room;
   /** Called with a commit error that nothing can be done about. The process must stop: the disk is not to be trusted. */
   readonly fatal: (error: unknown) => void;
 }
@@ -158,17 +158,17 @@ export class LmdbLog implements Log {
   }
 
   async #commit(drafts: readonly Draft[]): Promise<readonly Appended[]> {
-    this.#parts.requireRoom();
     this.#time = Math.max(this.#time, this.#parts.clock.now());
     const first = (this.#newest + 1) as Offset;
     const memory = { producers: this.#producers, ids: this.#ids };
     const { accepted, answers, settle } = admit(drafts, first, this.#time, memory);
     if (accepted.length === 0) return answers;
     const written = cutIntoChunks(accepted).map((run) => encodeChunk(run, this.#time));
+    this.#parts.room.take(written.reduce((sum, { value }) => sum + value.length, 0));
     try {
       await this.#segments.open.append(written);
     } catch (error) {
-      throw this.#commitFailed(error);
+      throw await this.#commitFailed(error);
     }
     settle();
     for (const { chunk } of written) this.#appended(chunk);
@@ -187,11 +187,13 @@ export class LmdbLog implements Log {
     this.#tail.push(chunk.messages, chunk.last);
   }
 
-  #commitFailed(error: unknown): unknown {
-    if (isDiskFull(error)) return new DogearError("disk-full", undefined, { cause: error });
-    this.#parts.logger.error("log.commit-failed", { namespace: this.#parts.policy.namespace, error });
-    this.#parts.fatal(error);
-    return new DogearError("unavailable", undefined, { cause: error });
+  async #commitFailed(error: unknown): Promise<DogearError> {
+    const { room, logger, policy, fatal } = this.#parts;
+    const explained = await room.explain(error);
+    if (explained !== undefined) return explained;
+    logger.error("log.commit-failed", { namespace: policy.namespace, error });
+    fatal(error);
+    return dogearError("unavailable", undefined, { cause: error });
   }
 
   #rollIfFull(): void {
@@ -228,9 +230,9 @@ export class LmdbLog implements Log {
   }
 
   #doUpkeep(work: () => Promise<void>): void {
-    this.#upkeep = (this.#upkeep ?? Promise.resolve()).then(work).catch((error: unknown) => {
+    this.#upkeep = (this.#upkeep ?? Promise.resolve()).then(work).catch(async (error: unknown) => {
       // A full disk only delays upkeep. Anything else is a disk that is not to be trusted.
-      if (!isDiskFull(error)) this.#parts.fatal(error);
+      if ((await this.#parts.room.explain(error)) === undefined) this.#parts.fatal(error);
     });
   }
 
@@ -253,10 +255,4 @@ export class LmdbLog implements Log {
   #forgetProducers(): void {
     this.#producers.forgetBefore(this.#parts.clock.now() - this.#parts.policy.producerMemoryMs);
   }
-}
-
-function isDiskFull(error: unknown): boolean {
-  return (
-    error instanceof Error && /ENOSPC|No space left/.test(`${(error as NodeJS.ErrnoException).code} ${error.message}`)
-  );
 }

@@ -1,6 +1,7 @@
-/** The state store in LMDB: records with LMDB's own versions. Puts of one turn share one flush. */
+/** The state store in LMDB: records with LMDB's own versions. Puts that wait for a flush share the next one. */
 import type { Database } from "lmdb";
 import type { Entry, State } from "../engine.ts";
+import { flushed } from "./environment.ts";
 
 export class LmdbState implements State {
   readonly #records: Database<Buffer, string>;
@@ -18,7 +19,7 @@ export class LmdbState implements State {
   async put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {
     // LMDB's word for "only if there is none" is a null version, which its types leave out.
     const expected = version === 0 ? (null as unknown as number) : version;
-    const stored = await this.#records.put(key, Buffer.from(value), version + 1, expected);
+    const stored = await flushed(this.#records.put(key, Buffer.from(value), version + 1, expected));
     return stored ? version + 1 : undefined;
   }
 

@@ -13,7 +13,7 @@ import type { Stretch } from "../page.ts";
 import type { ProducerRecord } from "../producers.ts";
 import { ChannelIndex } from "./channel-index.ts";
 import { type Chunk, ChunkCorrupt, decodeChunk } from "./chunk.ts";
-import { type Environment, openEnvironment } from "./environment.ts";
+import { type Environment, flushed, openEnvironment } from "./environment.ts";
 
 /** What a scan of a segment finds. */
 export type Scanned = { readonly chunk: Chunk } | { readonly corrupt: Offset; readonly why: string };
@@ -44,8 +44,11 @@ export class Segment {
 
   /** Adds chunks in one transaction and resolves once they are flushed. */
   async append(chunks: readonly { readonly chunk: Chunk; readonly value: Buffer }[]): Promise<void> {
-    // Puts of one turn share a transaction; their promises resolve after its flush.
-    await Promise.all(chunks.map(({ chunk, value }) => this.#chunks.put(chunk.first, value)));
+    await flushed(
+      this.#chunks.batch(() => {
+        for (const { chunk, value } of chunks) void this.#chunks.put(chunk.first, value);
+      }),
+    );
   }
 
   /** The time of the first chunk at or before an offset, or of the first one. */
@@ -110,7 +113,12 @@ export class Segment {
   /** Takes a chunk that cannot be read out of the log, and keeps its bytes. */
   async setAside(first: Offset): Promise<void> {
     const value = this.#chunks.getBinary(first) ?? Buffer.alloc(0);
-    await Promise.all([this.#facts.put(`damaged/${first}`, value), this.#chunks.remove(first)]);
+    await flushed(
+      this.#environment.batch(() => {
+        void this.#facts.put(`damaged/${first}`, value);
+        void this.#chunks.remove(first);
+      }),
+    );
   }
 
   index(): ChannelIndex {
@@ -132,7 +140,7 @@ export class Segment {
 
   /** Writes the index, after which the segment does not change any more. */
   async seal(): Promise<void> {
-    await this.#facts.put("index", this.index().encode());
+    await flushed(this.#facts.put("index", this.index().encode()));
   }
 
   producers(): readonly ProducerRecord[] | undefined {
@@ -141,7 +149,7 @@ export class Segment {
   }
 
   async storeProducers(records: readonly ProducerRecord[]): Promise<void> {
-    await this.#facts.put("producers", Buffer.from(JSON.stringify(records)));
+    await flushed(this.#facts.put("producers", Buffer.from(JSON.stringify(records))));
   }
 
   async close(): Promise<void> {

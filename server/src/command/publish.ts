@@ -1,0 +1,134 @@
+/** `dogear publish`: one message from the command line, or one for each line of standard input. */
+import { addAbortSignal } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { connect, type Dogear, DogearError, isChannel, type PublishOptions } from "@dogear/client";
+import { isJsonType } from "@dogear/shared";
+import { type Command, command, type Shell, stopped } from "./command.ts";
+import { Drafts } from "./drafts.ts";
+import { Hub, hubOptions } from "./hub.ts";
+import { lines } from "./lines.ts";
+import { showProgress } from "./progress.ts";
+import { CommandError, noMore } from "./usage.ts";
+
+export const publish: Command = command({
+  name: "publish",
+  operands: "<channel> [data]",
+  summary: "Publish messages to a channel",
+  about: [
+    "Publishes data as one message, and prints its place in the log once it is as durable as that line says. Data " +
+      "that is not JSON is published as a JSON string.",
+    "Without data, or with -, each line of standard input is a message in JSON; empty lines are skipped. When the hub " +
+      "has confirmed them all, it prints how many they were, and the offsets of the first and the last. It stops at " +
+      "a line that is not JSON; what came before that is published.",
+    "Where --type is not JSON, the bytes of data, or all of standard input, are one message.",
+  ],
+  options: {
+    key: { type: "string", value: "key", says: "what the message is about, such as the id of an order" },
+    header: { type: "string", multiple: true, value: "name=value", says: "a header; may be given more than once" },
+    type: { type: "string", value: "media-type", says: "the type of the data (default: application/json)" },
+    ...hubOptions,
+  },
+  examples: [
+    { says: "One message", line: `dogear publish sensors.kitchen.temperature '{"celsius":21.4}'` },
+    { says: "A message for each line", line: "seq 1 1000 | dogear publish numbers" },
+    {
+      says: "Bytes of another type, with a key and a header",
+      line: "date | dogear publish notes --type text/plain --key today --header from=me",
+    },
+  ],
+  next: 'See them arrive: "dogear help subscribe".',
+  async run(values, [channel, data = "-", ...more], shell) {
+    if (channel === undefined) throw new CommandError("usage", "publish needs a channel.");
+    if (!isChannel(channel)) throw new DogearError("invalid-channel", channel);
+    noMore(more, "data is one word, in quotes where it has spaces.");
+    const { key, type, header: given } = values;
+    const headers = given && Object.fromEntries(given.map(header));
+    const options = { ...(key && { key }), ...(type && { type }), ...(headers && { headers }) };
+    const hub = new Hub(values, shell.env);
+    if (data === "-" && shell.stdin.isTTY) shell.stderr.write("Reading from this terminal; Ctrl-D ends it.\n");
+
+    const dogear = connect(hub.url);
+    try {
+      await hub.reach(dogear, shell.stop);
+      if (data === "-" && isJsonType(type)) await publishLines(dogear, channel, options, shell);
+      else await publishOne(dogear, channel, await payload(data, type, shell), options, shell);
+    } finally {
+      await dogear.close();
+    }
+  },
+});
+
+function header(text: string): [string, string] {
+  const [, name, value] = text.match(/^([^=]+)=(.*)$/s) ?? [];
+  if (name !== undefined && value !== undefined) return [name, value];
+  throw new CommandError("usage", `--header is a name=value, not ${JSON.stringify(text)}.`);
+}
+
+async function payload(data: string, type: string | undefined, { stdin, stop }: Shell): Promise<unknown> {
+  if (isJsonType(type)) return jsonOrString(data);
+  return data === "-" ? new Uint8Array(await buffer(addAbortSignal(stop, stdin))) : new TextEncoder().encode(data);
+}
+
+function jsonOrString(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return data;
+  }
+}
+
+async function publishOne(
+  dogear: Dogear,
+  channel: string,
+  data: unknown,
+  options: PublishOptions,
+  { stdout, stop }: Shell,
+): Promise<void> {
+  const { epoch, offset, duplicate, durability } = await dogear.publish(channel, data, { ...options, signal: stop });
+  stdout.write(`${JSON.stringify({ epoch, offset, duplicate, durability })}\n`);
+}
+
+/** Publishes until the end of the input, or what is wrong with it; and then says what was published, either way. */
+async function publishLines(dogear: Dogear, channel: string, options: PublishOptions, shell: Shell): Promise<void> {
+  const drafts = new Drafts();
+  const hideProgress = showProgress(shell.stderr, () => drafts.published);
+  const stop = stopped(shell);
+  let wrong: unknown;
+  try {
+    for await (const { number, text } of lines(addAbortSignal(shell.stop, shell.stdin), dogear.limits.frameBytesMax)) {
+      if (text.trim() === "") continue;
+      drafts.add(number, text.length, dogear.publish(channel, json(number, text), options));
+      if (drafts.full) await Promise.race([drafts.room(), stop]);
+      if (drafts.refused) break;
+    }
+  } catch (error) {
+    wrong = error;
+  }
+  await Promise.race([drafts.answered(), stop]);
+  // What a signal has left unanswered is given a little time.
+  if (shell.stop.aborted) await dogear.close();
+  hideProgress();
+  const { published, first, last } = drafts;
+  shell.stdout.write(`${JSON.stringify({ published, first, last })}\n`);
+  report(drafts, wrong, shell.stop);
+}
+
+function json(number: number, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CommandError("data", `Line ${number} is not JSON: ${(cause as Error).message}.`, { cause });
+  }
+}
+
+/** Throws what kept the input from being published. */
+function report({ published, taken, refused }: Drafts, wrong: unknown, stop: AbortSignal): void {
+  if (stop.aborted) {
+    shell.stderr.write(`The hub has confirmed ${published} of the ${taken} messages read.\n`);
+    throw stop.reason;
+  }
+  if (refused) throw new CommandError("refused", `Line ${refused.line}: ${sentence(refused.error)}`)
+  const confirmed = `${published === 1 ? "1 message" : `${published} messages`} before it`
+  if (wrong instanceof CommandError) throw new CommandError(wrong.exit, `${wrong.message} ${before}`, {cause: wrong});
+  if (wrong) throw new CommandError("data", `Standard input cannot be read: ${wrong.message}.`)
+}

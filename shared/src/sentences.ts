@@ -1,0 +1,58 @@
+/**
+ * What each error means, in one sentence.
+ *
+ * In two tables, because a client brings along only the sentences of errors that it raises itself: with every error
+ * that a hub raises, the hub sends its sentence.
+ */
+import { DogearError, type ErrorCode } from "./errors.ts";
+
+/** Errors that a client raises without asking the hub. */
+export const clientSentences = {
+  "invalid-channel": "A channel is 1 to 16 levels of letters, digits, _ and -, joined by dots, at most 255 bytes.",
+  "invalid-pattern": "A pattern is a channel name in which * may stand for one level and a final > for one or more.",
+  "reserved-channel": "Levels that start with $ belong to the hub; only it publishes there.",
+  "invalid-payload": "The payload is not what its type says.",
+  "message-too-large": "The message is larger than the hub accepts; `limits` in welcome says how large it may be.",
+  "producer-forgotten": "The hub no longer remembers this producer, so it cannot tell whether the draft was published.",
+  "subscriber-required": "A durable cursor needs a subscriber name in hello.",
+  closed: "The client is closed.",
+  "queue-full": "The publish queue is full.",
+  "draft-dropped": "The draft was dropped from a full publish queue to make room for a newer one.",
+  gap: "Messages were removed before this subscriber saw them.",
+} as const satisfies Partial<Record<ErrorCode, string>>;
+
+/** Errors that only a hub raises. */
+const hubSentences = {
+  draining: "The hub is stopping. Reconnect after the time it gave.",
+  "hello-timeout": "No hello arrived in time after connecting.",
+  "heartbeat-timeout": "The other side did not answer a ping in time.",
+  internal: "The hub failed in a way it did not foresee; its log has the cause.",
+  malformed: "A frame must be JSON text: one envelope or an array of envelopes.",
+  "unsupported-protocol": "The hub does not speak this version of the protocol.",
+  "hello-expected": "The first envelope must be a hello, and there must be only one.",
+  "too-many-errors": "The session made too many mistakes.",
+  "invalid-envelope": "The envelope does not match its schema.",
+  "payload-too-deep": "The payload nests arrays and objects deeper than the hub accepts.",
+  "out-of-order": "The draft's number is not the producer's next; the drafts before it are missing.",
+  "outcome-unknown": "This number was settled before and its result is no longer kept.",
+  "disk-full": "The hub's disk is full. Reading goes on; publish again later.",
+  unavailable: "The log cannot be reached now.",
+  "memory-namespace": "This namespace is kept in memory only, so it cannot hold a durable cursor.",
+  "subscription-in-use": "The session already has a subscription of this number.",
+  "unknown-subscription": "The session has no subscription of this number.",
+  "too-many-subscriptions": "The session has as many subscriptions as it may.",
+  "ack-beyond-sent": "The offset acknowledged is beyond what was sent; the cursor did not move.",
+  "taken-over": "Another session of this subscriber took over the pattern.",
+} as const satisfies Partial<Record<ErrorCode, string>>;
+
+/** Every error's sentence. */
+export const sentences: Readonly<Record<ErrorCode, string>> = /* @__PURE__ */ Object.assign(
+  {},
+  clientSentences,
+  hubSentences,
+);
+
+/** An error with its sentence, and what it is about this time. */
+export function dogearError(code: ErrorCode, detail?: string, options?: ErrorOptions): DogearError {
+  return new DogearError(code, detail === undefined ? sentences[code] : `${sentences[code]} ${detail}`, options);
+}
