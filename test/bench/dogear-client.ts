@@ -1,5 +1,5 @@
 /** Publishers and subscribers that speak Dogear's protocol over raw sockets, and count what they see. */
-import type { ErrorEnvelope, HubEnvelope, Limits, Messages } from "@dogear/shared";
+import type { ErrorEnvelope, HubEnvelope, Limits } from "@dogear/shared";
 import { jsonSubprotocol } from "@dogear/shared";
 import { RawSocket } from "./raw-socket.ts";
 
@@ -71,6 +71,15 @@ export class Publisher {
 /** How many messages a stretch of the log holds, parsed once for all connections that are sent it. */
 const counts = new Map<string, number>();
 
+const messageStart = Buffer.from('{"offset":');
+
+/** How many messages a frame holds, found by how each begins: parsing them all would measure this process instead. */
+function messagesIn(payload: Buffer): number {
+  let count = 0;
+  for (let at = payload.indexOf(messageStart); at >= 0; at = payload.indexOf(messageStart, at + 1)) count++;
+  return count;
+}
+
 /** Subscribes to one pattern, acknowledges as the SDK does, and notices what is missing or repeated. */
 export class Subscriber {
   received = 0;
@@ -129,7 +138,7 @@ export class Subscriber {
     const key = `${after}-${through}`;
     let count = counts.get(key);
     if (count === undefined) {
-      count = (JSON.parse(payload.toString()) as Messages).messages.length;
+      count = messagesIn(payload);
       if (counts.size > 1_000) counts.clear();
       counts.set(key, count);
     }

@@ -47,6 +47,10 @@ export const policy: NamespacePolicy = {
 const plenty: Budget = { messages: 10_000, bytes: 100_000_000, scan: 1_000_000_000 };
 const all = ">" as Pattern;
 
+export function draftWithId(channel: string, data: unknown, id: string): Draft {
+  return { ...draft(channel, data), id };
+}
+
 export function draft(channel: string, data: unknown, origin: Origin = { by: "nobody" }, attributes = ""): Draft {
   return { channel: channel as Channel, attributes, data: Buffer.from(JSON.stringify(data)), origin };
 }
@@ -289,7 +293,7 @@ export function runEngineContract(name: string, contract: EngineContract): void 
     });
 
     describe("explicit ids", () => {
-      const withId = (id: string, data: unknown) => draft("a", data, { by: "id", id });
+      const withId = (id: string, data: unknown) => draftWithId("a", data, id);
 
       it("appends an id once within the window (G7)", async () => {
         const log = await opened();
@@ -301,6 +305,23 @@ export function runEngineContract(name: string, contract: EngineContract): void 
         expect(await log.append([withId("x", 4)])).toEqual([{ offset: 1, duplicate: true }]);
         current.advance(policy.deduplicationWindowMs + 1);
         expect(await log.append([withId("x", 5)])).toEqual([{ offset: 3, duplicate: false }]);
+      });
+
+      it("recognises a producer's draft by its id too, and by its number for longer", async () => {
+        const log = await opened();
+        const both = (number: number, previous: number, id: string) => ({ ...numbered("p", number, previous), id });
+        await log.append([withId("x", 1)]);
+        expect(await log.append([both(1, 0, "x"), both(2, 1, "y"), both(2, 1, "y"), both(1, 0, "x")])).toEqual([
+          { offset: 1, duplicate: true },
+          { offset: 2, duplicate: false },
+          { offset: 2, duplicate: true },
+          { offset: 1, duplicate: true },
+        ]);
+        current.advance(policy.deduplicationWindowMs + 1);
+        expect(await log.append([both(2, 1, "y"), both(3, 2, "y")])).toEqual([
+          { offset: 2, duplicate: true },
+          { offset: 3, duplicate: false },
+        ]);
       });
 
       it("forgets the oldest id where there are too many", async () => {
@@ -401,13 +422,13 @@ export function runEngineContract(name: string, contract: EngineContract): void 
 
       it("still recognises producers and ids (G7)", async () => {
         const before = await opened();
-        await before.append([numbered("p", 1, 0), numbered("p", 2, 1), draft("a", 1, { by: "id", id: "x" })]);
+        await before.append([numbered("p", 1, 0), numbered("p", 2, 1), draftWithId("a", 1, "x")]);
         const log = await reopened();
         expect(await log.lastNumber("p")).toBe(2);
         expect(await append(log, numbered("p", 1, "repeat"), numbered("p", 2, 1), numbered("p", 3, 2))).toEqual([
           1, 2, 4,
         ]);
-        expect(await append(log, draft("a", 1, { by: "id", id: "x" }))).toEqual([3]);
+        expect(await append(log, draftWithId("a", 1, "x"))).toEqual([3]);
       });
     });
 

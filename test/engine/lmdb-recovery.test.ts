@@ -8,7 +8,7 @@ import { epochOf, locate } from "../../server/src/engine/lineage.ts";
 import { type Environment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
 import type { Logger } from "../../server/src/runtime/logger.ts";
-import { draft, parsed, policy } from "../contract/engine.ts";
+import { draft, draftWithId, parsed, policy } from "../contract/engine.ts";
 import { chance, movableClock } from "../support/clock.ts";
 import { temporaryFolder } from "../support/temp.ts";
 
@@ -227,15 +227,14 @@ it("recognises an id from a sealed segment after a restart (G7)", async () => {
     data,
     async (log) => {
       await fill(log, 150);
-      await log.append([draft("a", 1, { by: "id", id: "x" })]);
+      await log.append([draftWithId("a", 1, "x")]);
       await fill(log, 100, 150);
     },
     small,
   );
   await withLog(
     data,
-    async (log) =>
-      expect(await log.append([draft("a", 1, { by: "id", id: "x" })])).toEqual([{ offset: 151, duplicate: true }]),
+    async (log) => expect(await log.append([draftWithId("a", 1, "x")])).toEqual([{ offset: 151, duplicate: true }]),
     small,
   );
 });

@@ -53,7 +53,7 @@ describe("a draft", () => {
   it("may have headers of any name, and none of them is lost (P-18)", async () => {
     const socket = await greet(await startHub());
     const place = await readAll(socket, "a", () => {
-      const headers = '{"__proto__":"x","constructor":"y","toString":"z","":"no"}'.replace(',"":"no"', "");
+      const headers = '{"__proto__":"x","constructor":"y","toString":"z"}';
       socket.send(`{"is":"publish","number":1,"channel":"a","headers":${headers},"data":1}`);
     });
     expect(JSON.stringify(place[0]?.headers)).toBe('{"__proto__":"x","constructor":"y","toString":"z"}');

@@ -113,6 +113,7 @@ export class Reader {
   /** Everything that was not about a subscription's messages. */
   readonly others: HubEnvelope[] = [];
   readonly #acknowledges: boolean;
+  #nextUnused = 1_000_000;
 
   constructor(socket: BareSocket, { acknowledges = true }: ReaderOptions = {}) {
     this.socket = socket;
@@ -126,7 +127,9 @@ export class Reader {
     let subscribed: Subscribed | undefined;
     while (subscribed === undefined) {
       const envelope = await this.socket.next();
-      if (envelope.is === "error") throw new Error(`Not subscribed: ${JSON.stringify(envelope)}`);
+      if (envelope.is === "error" || (envelope.is === "unsubscribed" && envelope.subscription === subscription)) {
+        throw new Error(`Not subscribed: ${JSON.stringify(envelope)}`);
+      }
       if (envelope.is === "subscribed" && envelope.subscription === subscription) subscribed = envelope;
       else this.#take(envelope);
     }
@@ -149,12 +152,18 @@ export class Reader {
     while (!holds()) this.#take(await this.socket.next());
   }
 
-  /** Reads what is already on its way: until the answer to a question asked now. */
+  /** Reads what is already on its way: until the hub has answered something asked now. */
   async settle(): Promise<void> {
-    // A mistake is answered after everything that was said before it.
-    this.socket.send({ is: "ack", subscription: 999_999, offset: 0 });
-    const before = this.others.length;
-    await this.until(() => this.others.slice(before).some(({ is }) => is === "error"));
+    const subscription = this.#nextUnused++;
+    this.socket.send([
+      { is: "subscribe", subscription, pattern: "nobody.publishes.here" },
+      { is: "unsubscribe", subscription },
+    ]);
+    const from = this.others.length;
+    const answered = () =>
+      this.others.findIndex((other, i) => i >= from && "subscription" in other && other.subscription === subscription);
+    await this.until(() => answered() >= 0);
+    this.others.splice(answered(), 1);
   }
 
   acknowledge(subscription = 1, offset: number = this.#place(subscription).through): void {
@@ -174,8 +183,8 @@ export class Reader {
         this.#place(envelope.subscription).state = "catching-up";
         return;
       case "unsubscribed":
-        this.#place(envelope.subscription).state = "ended";
         this.others.push(envelope);
+        this.#ended(envelope.subscription);
         return;
       case "gap":
         return this.#skip(envelope);
@@ -213,6 +222,11 @@ export class Reader {
     const window = place.asked.window?.messages ?? Infinity;
     if (unacknowledged > window)
       broken("P-38", `${unacknowledged} are unacknowledged, the window is ${window}`, envelope);
+  }
+
+  #ended(subscription: number): void {
+    const place = this.places.get(subscription);
+    if (place !== undefined) place.state = "ended";
   }
 
   #skip(gap: GapEnvelope): void {

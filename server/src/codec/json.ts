@@ -8,7 +8,7 @@ import {
   type Limits,
   type Publish,
 } from "@dogear/shared";
-import { clientEnvelope } from "@dogear/shared/envelopes";
+import { clientEnvelope, protocolVersion } from "@dogear/shared/envelopes";
 import { z } from "zod";
 import type { Batch } from "../engine/engine.ts";
 import { type HubCodec, type Incoming, Malformed, type Mistake } from "./codec.ts";
@@ -76,8 +76,9 @@ function publish(envelope: Publish, message: Buffer, payload: Payload | undefine
     kind: "mistake",
     mistake: { code, detail, number },
   });
-  if (payload === undefined) return refuse("invalid-envelope", "It has no `data`.");
-  const bytes = payload.end - payload.start + attributes.length;
+  if (payload === undefined)
+    return refuse("invalid-envelope", "It has no `data`, or a key of it is written with escapes.");
+  const bytes = payload.end - payload.start + Buffer.byteLength(attributes);
   if (bytes > limits.messageBytesMax)
     return refuse("message-too-large", `It has ${bytes} bytes of ${limits.messageBytesMax}.`);
   if (payload.depth > limits.payloadDepthMax) return refuse("payload-too-deep", `It nests ${payload.depth} deep.`);
@@ -106,28 +107,27 @@ function isBase64(data: unknown): boolean {
 
 /** Says what is wrong with an envelope, where, and which request it was. */
 function describe(parsed: unknown, issues: readonly z.core.$ZodIssue[]): Mistake {
+  const fields = typeof parsed === "object" && parsed !== null ? (parsed as Readonly<Record<string, unknown>>) : {};
   const issue = issues[0];
-  const field = String(issue?.path[0] ?? "");
-  const code: ErrorCode =
-    field === "channel" && has(parsed, field)
-      ? "invalid-channel"
-      : field === "pattern" && has(parsed, field)
-        ? "invalid-pattern"
-        : "invalid-envelope";
   const where = issue === undefined || issue.path.length === 0 ? "" : `\`${issue.path.join(".")}\`: `;
   return {
-    code,
+    code: codeOf(fields, issue),
     detail: `${where}${issue?.message ?? ""}.`,
-    ...positive(parsed, "number"),
-    ...positive(parsed, "subscription"),
+    ...(fields.is === "publish" && isNumber(fields.number) ? { number: fields.number } : {}),
+    ...(fields.is !== "publish" && isNumber(fields.subscription) ? { subscription: fields.subscription } : {}),
   };
 }
 
-function has(parsed: unknown, field: string): boolean {
-  return typeof parsed === "object" && parsed !== null && field in parsed;
+function codeOf(fields: Readonly<Record<string, unknown>>, issue: z.core.$ZodIssue | undefined): ErrorCode {
+  // Whatever else a hello of another version says, this hub cannot know.
+  if (fields.is === "hello" && isNumber(fields.protocol) && fields.protocol !== protocolVersion) {
+    return "unsupported-protocol";
+  }
+  const field = issue?.path[0];
+  if (field === "channel" && "channel" in fields) return "invalid-channel";
+  return field === "pattern" && "pattern" in fields ? "invalid-pattern" : "invalid-envelope";
 }
 
-function positive(parsed: unknown, field: "number" | "subscription"): { readonly [F in typeof field]?: number } {
-  const value = has(parsed, field) ? (parsed as Record<string, unknown>)[field] : undefined;
-  return Number.isSafeInteger(value) && (value as number) > 0 ? { [field]: value as number } : {};
+function isNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }

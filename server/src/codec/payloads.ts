@@ -45,15 +45,20 @@ class Scanner {
     this.at = at;
   }
 
-  /** Reads an object and returns where its `data` is. Of several the last one counts, as for JSON.parse. */
+  /**
+   * Reads an object and returns where its `data` is. Of several the last one counts, as for JSON.parse. Where a key is
+   * written with escapes none is found: it could spell `data`, and then what was checked would not be what is stored.
+   */
   envelope(): Payload | undefined {
     const text = this.#text;
     let payload: Payload | undefined;
+    let escapes = false;
     this.at = skipSpace(text, this.at + 1);
     while (text[this.at] !== closeBrace) {
       const key = this.at;
       this.#string();
       const isData = spellsData(text, key, this.at);
+      escapes ||= text.subarray(key, this.at).includes(backslash);
       this.at = skipSpace(text, this.at);
       if (text[this.at] === colon) this.at = skipSpace(text, this.at + 1);
       const start = this.at;
@@ -63,7 +68,7 @@ class Scanner {
       if (text[this.at] === comma) this.at = skipSpace(text, this.at + 1);
     }
     this.at++;
-    return payload;
+    return escapes ? undefined : payload;
   }
 
   /** Passes over a value that is not an envelope. */
@@ -119,7 +124,7 @@ function skipSpace(text: Uint8Array, from: number): number {
   return at;
 }
 
-/** Whether a key is written `"data"`. One spelled with escapes is not found, and its publish is refused. */
+/** Whether a key is written `"data"`. */
 function spellsData(text: Uint8Array, start: number, end: number): boolean {
   return (
     end - start === 6 &&

@@ -4,6 +4,7 @@ import type { Readable, Writable } from "node:stream";
 /** One option, as `parseArgs` of `node:util` takes it, with what the help says of it. */
 export interface Option {
   readonly type: "string" | "boolean";
+  readonly short?: string;
   readonly multiple?: boolean;
   readonly default?: string;
   /** What stands for its value in the help: `file`. */

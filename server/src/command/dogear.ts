@@ -1,13 +1,74 @@
 /** The `dogear` command: finds what was asked for, runs it, and says in one line why it failed. */
-import { parseArgs } from "node:util";
-import type { Shell } from "./command.ts";
+import { setTimeout } from "node:timers/promises";
+import { DogearError } from "@dogear/client";
+import { version } from "../index.ts";
+import type { Command, Shell } from "./command.ts";
+import { mistyped, parse } from "./command-line.ts";
+import { helpOf, overview } from "./help.ts";
 import { commands } from "./table.ts";
-import { CommandError, exits } from "./usage.ts";
+import { CommandError, exits, Interrupted, signalExits } from "./usage.ts";
 
+const names = [...commands.map(({ name }) => name), "help"];
+
+/** How long the last words may take to be read. */
+const lastWordsMs = 2_000;
+
+/** Resolves with the exit code; never rejects. */
 export async function dogear(args: readonly string[], shell: Shell): Promise<number> {
-  const [name, ...rest] = args;
+  try {
+    await Promise.race([obey(args, shell), shell.crashed]);
+    await written(shell);
+    return exits.ok.code;
+  } catch (error) {
+    const { code, sentence } = outcome(shell.stop.aborted && isAbort(error) ? shell.stop.reason : error, args[0]);
+    shell.stderr.write(`dogear: ${sentence.replaceAll(/\s*\n\s*/g, " ")}\n`);
+    if (shell.env.DEBUG === "dogear") shell.stderr.write(`${(error as Error).stack}\n`);
+    await written(shell);
+    return code;
+  }
+}
+
+/** Waits until what was said has been read, but not for a reader that has stopped reading. */
+async function written({ stdout, stderr }: Shell): Promise<void> {
+  const all = [stdout, stderr].map((output) => new Promise((resolve) => output.write("", resolve)));
+  await Promise.race([Promise.all(all), setTimeout(lastWordsMs)]);
+}
+
+async function obey([name, ...rest]: readonly string[], shell: Shell): Promise<void> {
+  if (name === undefined) throw new CommandError("usage", `Say what to do: ${names.join(", ")}.`);
+  if (name === "--version") shell.stdout.write(`dogear ${version}\n`);
+  else if (name === "--help" || name === "-h") shell.stdout.write(overview());
+  else if (name === "help") shell.stdout.write(rest[0] === undefined ? overview() : helpOf(named(rest[0])));
+  else if (name.startsWith("-")) throw mistyped("option", name, ["--help", "--version"]);
+  else await run(named(name), rest, shell);
+}
+
+function named(name: string): Command {
   const command = commands.find((command) => command.name === name);
-  if (!command) throw new CommandError("usage", "no such command");
-  const { values, positionals } = parseArgs({ args: rest, options: command.options, allowPositionals: true });
-  return (await command.run(values as never, positionals, shell)) ?? exits.ok.code;
+  if (command) return command;
+  throw mistyped("command", name, names);
+}
+
+async function run(command: Command, args: readonly string[], shell: Shell): Promise<void> {
+  const { values, operands } = parse(command.options, args);
+  if (values.help) shell.stdout.write(helpOf(command));
+  else await command.run(values, operands, shell);
+}
+
+/** The exit code of an error, and what to say of it. */
+function outcome(error: unknown, command = ""): { code: number; sentence: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof CommandError && error.exit === "usage") {
+    const help = commands.some(({ name }) => name === command) ? `dogear ${command} --help` : "dogear --help";
+    return { code: exits.usage.code, sentence: `${message} See "${help}".` };
+  }
+  if (error instanceof CommandError) return { code: exits[error.exit].code, sentence: message };
+  if (error instanceof Interrupted) return { code: signalExits[error.signal], sentence: message };
+  if (error instanceof DogearError) return { code: exits.refused.code, sentence: `${message} (${error.code})` };
+  return { code: exits.internal.code, sentence: `Internal error: ${message} (DEBUG=dogear shows where.)` };
+}
+
+/** What streams and the client reject with when a signal ends them. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Interrupted || (error as Error).name === "AbortError";
 }

@@ -6,7 +6,8 @@ const draftsMax = 8_192;
 const bytesMax = 16 * 1_024 * 1_024;
 
 export class Drafts {
-  /** How many the hub has confirmed. */
+  taken = 0;
+  /** How many of them the hub has confirmed. */
   published = 0;
   first: Offset | null = null;
   last: Offset | null = null;
@@ -18,6 +19,7 @@ export class Drafts {
 
   /** Takes one in, which is the draft of this line, and takes about as many bytes. */
   add(line: number, bytes: number, answer: Promise<Published>): void {
+    this.taken++;
     this.#waiting++;
     this.#bytes += bytes;
     const settled = (): void => {

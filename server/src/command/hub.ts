@@ -1,5 +1,5 @@
 /** The hub that a command talks to: where it is, and how long to wait for it. */
-import { type Dogear, DogearError } from "@dogear/client";
+import type { Dogear } from "@dogear/client";
 import type { Shell } from "./command.ts";
 import { CommandError, integer } from "./usage.ts";
 
@@ -7,12 +7,12 @@ export const defaultUrl = "ws://127.0.0.1:7600";
 
 /** The options of every command that talks to a hub. */
 export const hubOptions = {
-  url: { type: "string", value: "url", says: `the hub (default: $DOGEAR_URL, or ${defaultUrl})` },
+  url: { type: "string", value: "url", says: "the hub (default: $DOGEAR_URL, or ws://127.0.0.1:7600)" },
   timeout: {
     type: "string",
     value: "seconds",
     default: "10",
-    says: "how long to try to reach the hub; once reached, a lost connection is tried again for ever",
+    says: "how long to look for the hub; once found and lost, for ever",
   },
 } as const;
 
@@ -35,12 +35,12 @@ export class Hub {
   }
 
   /** Waits for the first connection. */
-  async reach(dogear: Dogear, stop: AbortSignal): Promise<void> {
+  async reach(dogear: Dogear, stop?: AbortSignal): Promise<void> {
     const timeout = AbortSignal.timeout(this.#seconds * 1_000);
     try {
-      await dogear.ready({ signal: AbortSignal.any([stop, timeout]) });
+      await dogear.ready({ signal: stop === undefined ? timeout : AbortSignal.any([stop, timeout]) });
     } catch (error) {
-      if (error !== timeout.reason || error instanceof DogearError) throw error;
+      if (error !== timeout.reason) throw error;
       throw new CommandError(
         "unavailable",
         `No hub answers at ${this.url}. Start one with "dogear serve", or say where it is with --url.`,

@@ -1,14 +1,13 @@
 /** `dogear publish`: one message from the command line, or one for each line of standard input. */
 import { addAbortSignal } from "node:stream";
-import { buffer } from "node:stream/consumers";
 import { connect, type Dogear, DogearError, isChannel, type PublishOptions } from "@dogear/client";
-import { isJsonType } from "@dogear/shared";
+import { dogearError, isJsonType } from "@dogear/shared";
 import { type Command, command, type Shell, stopped } from "./command.ts";
 import { Drafts } from "./drafts.ts";
 import { Hub, hubOptions } from "./hub.ts";
-import { lines } from "./lines.ts";
+import { lines, whole } from "./input.ts";
 import { showProgress } from "./progress.ts";
-import { CommandError, noMore } from "./usage.ts";
+import { CommandError, Interrupted, noMore } from "./usage.ts";
 
 export const publish: Command = command({
   name: "publish",
@@ -39,7 +38,7 @@ export const publish: Command = command({
   next: 'See them arrive: "dogear help subscribe".',
   async run(values, [channel, data = "-", ...more], shell) {
     if (channel === undefined) throw new CommandError("usage", "publish needs a channel.");
-    if (!isChannel(channel)) throw new DogearError("invalid-channel", channel);
+    if (!isChannel(channel)) throw dogearError("invalid-channel", channel);
     noMore(more, "data is one word, in quotes where it has spaces.");
     const { key, type, header: given } = values;
     const headers = given && Object.fromEntries(given.map(header));
@@ -51,7 +50,7 @@ export const publish: Command = command({
     try {
       await hub.reach(dogear, shell.stop);
       if (data === "-" && isJsonType(type)) await publishLines(dogear, channel, options, shell);
-      else await publishOne(dogear, channel, await payload(data, type, shell), options, shell);
+      else await publishOne(dogear, channel, await payload(dogear, data, type, shell), options, shell);
     } finally {
       await dogear.close();
     }
@@ -64,9 +63,10 @@ function header(text: string): [string, string] {
   throw new CommandError("usage", `--header is a name=value, not ${JSON.stringify(text)}.`);
 }
 
-async function payload(data: string, type: string | undefined, { stdin, stop }: Shell): Promise<unknown> {
+async function payload({ limits }: Dogear, data: string, type: string | undefined, shell: Shell): Promise<unknown> {
   if (isJsonType(type)) return jsonOrString(data);
-  return data === "-" ? new Uint8Array(await buffer(addAbortSignal(stop, stdin))) : new TextEncoder().encode(data);
+  if (data !== "-") return Buffer.from(data);
+  return whole(addAbortSignal(shell.stop, shell.stdin), limits.messageBytesMax);
 }
 
 function jsonOrString(data: string): unknown {
@@ -95,7 +95,8 @@ async function publishLines(dogear: Dogear, channel: string, options: PublishOpt
   const stop = stopped(shell);
   let wrong: unknown;
   try {
-    for await (const { number, text } of lines(addAbortSignal(shell.stop, shell.stdin), dogear.limits.frameBytesMax)) {
+    const input = addAbortSignal(shell.stop, shell.stdin);
+    for await (const { number, text } of lines(input, dogear.limits.frameBytesMax)) {
       if (text.trim() === "") continue;
       drafts.add(number, text.length, dogear.publish(channel, json(number, text), options));
       if (drafts.full) await Promise.race([drafts.room(), stop]);
@@ -110,7 +111,7 @@ async function publishLines(dogear: Dogear, channel: string, options: PublishOpt
   hideProgress();
   const { published, first, last } = drafts;
   shell.stdout.write(`${JSON.stringify({ published, first, last })}\n`);
-  report(drafts, wrong, shell.stop);
+  complain(drafts, wrong, shell.stop);
 }
 
 function json(number: number, text: string): unknown {
@@ -122,13 +123,16 @@ function json(number: number, text: string): unknown {
 }
 
 /** Throws what kept the input from being published. */
-function report({ published, taken, refused }: Drafts, wrong: unknown, stop: AbortSignal): void {
+function complain({ published, taken, refused }: Drafts, wrong: unknown, stop: AbortSignal): void {
   if (stop.aborted) {
-    shell.stderr.write(`The hub has confirmed ${published} of the ${taken} messages read.\n`);
-    throw stop.reason;
+    throw new Interrupted(stop.reason.signal, `the hub has confirmed ${published} of the ${taken} messages read`);
   }
-  if (refused) throw new CommandError("refused", `Line ${refused.line}: ${sentence(refused.error)}`)
-  const confirmed = `${published === 1 ? "1 message" : `${published} messages`} before it`
-  if (wrong instanceof CommandError) throw new CommandError(wrong.exit, `${wrong.message} ${before}`, {cause: wrong});
-  if (wrong) throw new CommandError("data", `Standard input cannot be read: ${wrong.message}.`)
+  const confirmed = `Messages published: ${published}.`;
+  if (refused?.error instanceof DogearError) {
+    const { code, message } = refused.error;
+    throw new CommandError("refused", `Line ${refused.line}: ${message} (${code}) ${confirmed}`);
+  }
+  if (refused) throw refused.error;
+  if (wrong instanceof CommandError) throw new CommandError(wrong.exit, `${wrong.message} ${confirmed}`);
+  if (wrong) throw wrong;
 }

@@ -30,8 +30,8 @@ export class CommandError extends Error {
 export class Interrupted extends Error {
   readonly signal: keyof typeof signalExits;
 
-  constructor(signal: keyof typeof signalExits) {
-    super(`Stopped by ${signal}.`);
+  constructor(signal: keyof typeof signalExits, detail?: string) {
+    super(detail === undefined ? `Stopped by ${signal}.` : `Stopped by ${signal}: ${detail}.`);
     this.name = "Interrupted";
     this.signal = signal;
   }

@@ -22,7 +22,7 @@ if (url === undefined) {
 }
 
 const level = host.replaceAll(/[^A-Za-z0-9_-]/g, "-");
-const dogear = connect(url, { publish: { queueMax, whenFull: "drop-oldest" } });
+const dogear = connect(url, { publish: { queueMax, whenFull: "drop-oldest" }, backoff: { capMs: 3_000 } });
 const stopping = new AbortController();
 
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stopping.abort());

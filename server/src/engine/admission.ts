@@ -52,15 +52,9 @@ class Commit {
   }
 
   answer(draft: Draft): Appended {
-    const { origin } = draft;
-    switch (origin.by) {
-      case "nobody":
-        return this.#accept(draft, undefined);
-      case "id":
-        return this.#answerId(draft, origin.id);
-      case "producer":
-        return this.#answerProducer(draft, origin);
-    }
+    const { origin, id } = draft;
+    if (origin.by === "producer") return this.#answerProducer(draft, origin);
+    return this.#repeatedId(id) ?? this.#accept(draft, undefined);
   }
 
   settle(): void {
@@ -70,21 +64,26 @@ class Commit {
     for (const [id, offset] of this.#stagedIds) this.#ids.record(id, offset, this.#time);
   }
 
-  #answerId(draft: Draft, id: string): Appended {
-    const seen = this.#stagedIds.get(id) ?? this.#ids.find(id, this.#time);
-    if (seen !== undefined) return { offset: seen, duplicate: true };
-    const appended = this.#accept(draft, undefined);
-    this.#stagedIds.set(id, appended.offset);
+  #answerProducer(draft: Draft, { producer, number, previous }: Extract<Origin, { by: "producer" }>): Appended {
+    const last = this.#stagedProducers.get(producer) ?? this.#producers.last(producer);
+    if (previous === "repeat" || number <= last.number) {
+      const settled = this.#repeated(producer, number);
+      // A number whose draft was recognised by its id has no message of its own.
+      return "refused" in settled ? (this.#repeatedId(draft.id) ?? settled) : settled;
+    }
+    if (previous !== last.number) return { refused: "out-of-order" };
+    const appended =
+      this.#repeatedId(draft.id) ?? this.#accept(draft, { producer, number, previousOffset: last.offset });
+    const offset = appended.duplicate ? last.offset : appended.offset;
+    this.#stagedProducers.set(producer, { number, offset });
     return appended;
   }
 
-  #answerProducer(draft: Draft, { producer, number, previous }: Extract<Origin, { by: "producer" }>): Appended {
-    const last = this.#stagedProducers.get(producer) ?? this.#producers.last(producer);
-    if (previous === "repeat" || number <= last.number) return this.#repeated(producer, number);
-    if (previous !== last.number) return { refused: "out-of-order" };
-    const appended = this.#accept(draft, { producer, number, previousOffset: last.offset });
-    this.#stagedProducers.set(producer, { number, offset: appended.offset });
-    return appended;
+  /** Where a message with this id went. */
+  #repeatedId(id: string | undefined): { offset: Offset; duplicate: true } | undefined {
+    if (id === undefined) return undefined;
+    const seen = this.#stagedIds.get(id) ?? this.#ids.find(id, this.#time);
+    return seen === undefined ? undefined : { offset: seen, duplicate: true };
   }
 
   #repeated(producer: string, number: number): Appended {
@@ -97,6 +96,7 @@ class Commit {
   #accept(draft: Draft, provenance: Provenance | undefined): { offset: Offset; duplicate: false } {
     const offset = (this.#first + this.accepted.length) as Offset;
     this.accepted.push({ draft, offset, provenance });
+    if (draft.id !== undefined) this.#stagedIds.set(draft.id, offset);
     return { offset, duplicate: false };
   }
 }

@@ -68,7 +68,7 @@ export interface Log {
   /** The last offset before a time: what follows it was appended at that time or later. */
   offsetAt(time: number): Promise<Offset>;
 
-  /** The last number of a producer in this log, 0 where it knows none. */
+  /** The last number of a producer in this log, 0 where it knows none. Asking counts as hearing of it. */
   lastNumber(producer: string): Promise<number>;
 }
 
@@ -85,10 +85,12 @@ export interface Draft {
   readonly attributes: string;
   /** The JSON text of `data`. The engine reads it until the append is answered. */
   readonly data: Uint8Array;
+  /** An explicit id, remembered for a while. It includes whatever scopes it. */
+  readonly id?: string | undefined;
   readonly origin: Origin;
 }
 
-/** What makes a retry recognisable. */
+/** Whose draft it is, which makes a retry recognisable. */
 export type Origin =
   | { readonly by: "nobody" }
   /** A client that numbers its drafts. */
@@ -102,9 +104,7 @@ export type Origin =
        * it and append nothing.
        */
       readonly previous: number | "repeat";
-    }
-  /** An explicit id, remembered for a while. It includes whatever scopes it. */
-  | { readonly by: "id"; readonly id: string };
+    };
 
 export type Appended =
   | { readonly offset: Offset; readonly duplicate: boolean }

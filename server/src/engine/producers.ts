@@ -39,10 +39,14 @@ export class Producers {
   }
 
   record(producer: string, number: number, offset: Offset, time: number): void {
-    // Deleted first so that the map stays ordered by when each was last heard of.
-    this.#last.delete(producer);
-    this.#last.set(producer, { number, offset, time });
+    this.#put(producer, { number, offset, time });
     if (this.#trail.producer === producer) this.#trail.producer = "";
+  }
+
+  /** The producer was heard of. */
+  touch(producer: string, time: number): void {
+    const last = this.#last.get(producer);
+    if (last !== undefined) this.#put(producer, { ...last, time });
   }
 
   /** What became of a number that was used before. */
@@ -64,6 +68,12 @@ export class Producers {
 
   restore(records: readonly ProducerRecord[]): void {
     for (const [producer, number, offset, time] of records) this.record(producer, number, offset as Offset, time);
+  }
+
+  #put(producer: string, last: Last): void {
+    // Deleted first so that the map stays ordered by when each was last heard of.
+    this.#last.delete(producer);
+    this.#last.set(producer, last);
   }
 
   #find(producer: string, number: number): Offset | undefined {

@@ -1,23 +1,29 @@
 /**
  * A feed: one pattern's fan-out on this hub. Each batch is encoded once and given to every live subscription.
  *
- * Whoever catches up joins by one comparison. A feed keeps its newest messages, and `through` is how far it has read
- * its namespace: a subscription that has been sent everything up to there is live. No lock, no merge: between the
- * comparison and joining nothing else can run.
+ * Whoever catches up joins by one comparison. `through` is how far the namespace has been read, and its newest stretch
+ * is kept: a subscription that has been sent everything up to there is live. No lock, no merge: between the comparison
+ * and joining nothing else can run.
  */
 import { type Channel, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Frame, HubCodec } from "../codec/codec.ts";
-import type { Batch } from "../engine/engine.ts";
+import type { Batch, Budget, Page } from "../engine/engine.ts";
 import type { Messages } from "../engine/messages.ts";
-import { Tail } from "../engine/tail.ts";
+import { collectPage, remembering } from "../engine/page.ts";
+import type { Tail } from "../engine/tail.ts";
 
 /** What a feed delivers to. */
 export interface Receiver {
+  /** Leaves the feed if it cannot take the batch that comes next. */
+  prepare(live: LiveBatch): void;
   deliver(live: LiveBatch): void;
 }
 
 /** A batch on its way to every live subscription, encoded once for each codec. */
 export class LiveBatch implements Batch {
+  static #count = 0;
+  /** Tells it from every other. */
+  readonly number: number = ++LiveBatch.#count;
   readonly pattern: Pattern;
   readonly after: Offset;
   readonly through: Offset;
@@ -41,35 +47,40 @@ export class LiveBatch implements Batch {
   }
 }
 
-/** The newest messages a feed keeps: several pages, so that whoever has read one page too few finds the rest here. */
-const recentBytesMax = 1_024 * 1_024;
-
 export class Feed {
   readonly pattern: Pattern;
   readonly matches: (channel: Channel) => boolean;
-  /** The newest messages of the pattern. */
-  readonly recent: Tail;
-  readonly #through: () => Offset;
+  readonly #recent: Tail;
   readonly #receivers = new Set<Receiver>();
+  /** Where the batch before ended. */
+  #last: Offset;
 
-  /** `through` tells how far the namespace has been read. */
-  constructor(pattern: Pattern, through: () => Offset) {
+  /** `recent` is the newest stretch of the namespace, as far as it has been read. */
+  constructor(pattern: Pattern, recent: Tail) {
     this.pattern = pattern;
     this.matches = matcher(pattern);
-    this.#through = through;
-    this.recent = new Tail(through(), recentBytesMax);
+    this.#recent = recent;
+    this.#last = recent.through;
   }
 
   /** Everything that matches up to here has been given to the live subscriptions. */
   get through(): Offset {
-    return this.#through();
+    return this.#recent.through;
+  }
+
+  /** What matches after an offset, out of what was read lately; `undefined` where that does not reach back so far. */
+  page(after: Offset, budget: Budget): Page | undefined {
+    if (after < this.#recent.start) return undefined;
+    const page = collectPage(this.#recent.pieces(after), remembering(this.matches), after, budget);
+    return this.#recent.pieces(page.through).length > 0 ? page : { ...page, through: this.through };
   }
 
   /** Gives a batch of matching messages to every live subscription. */
   take(messages: Messages, through: Offset): void {
-    const after = this.recent.through;
-    this.recent.push(messages, through);
-    const live = new LiveBatch(this.pattern, { after, through, messages });
+    const live = new LiveBatch(this.pattern, { after: this.#last, through, messages });
+    this.#last = through;
+    // Whoever falls behind says so before the batch is sent: of several in one session it would be theirs as well.
+    for (const receiver of this.#receivers) receiver.prepare(live);
     for (const receiver of this.#receivers) receiver.deliver(live);
   }
 

@@ -12,7 +12,7 @@ import {
   type Pattern,
   type Position,
 } from "@dogear/shared";
-import type { Appended, Engine, NamespacePolicy, Origin } from "../engine/engine.ts";
+import type { Appended, Engine, NamespacePolicy } from "../engine/engine.ts";
 import { epochOf, locate } from "../engine/lineage.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -60,6 +60,7 @@ export class Hub {
   readonly #parts: HubParts;
   readonly #namespaces: ReadonlyMap<string, Namespace>;
   readonly #cursors: Cursors;
+  #cancelKeeping: () => void = () => {};
   /** Producers that sessions use, counted: a second session of a producer shares its sequence. */
   readonly #producers = new Map<string, { readonly sequencer: Promise<Sequencer | undefined>; uses: number }>();
 
@@ -79,6 +80,7 @@ export class Hub {
     this.#namespaces = namespaces;
     this.#cursors = new Cursors(parts.engine.state, parts);
     this.turns = new Turns(parts.clock);
+    this.#keepProducers();
   }
 
   namespace(name: Channel | Pattern): Namespace {
@@ -106,12 +108,12 @@ export class Hub {
   }
 
   /** Appends drafts to a namespace's log, in order; resolves once they are as durable as the outcome says. */
-  async publish(namespace: Namespace, drafts: readonly Unnumbered[], by: Publisher): Promise<Outcome> {
+  async publish(namespace: Namespace, drafts: readonly Unnumbered[], by?: Publisher): Promise<Outcome> {
     const { log } = namespace;
     const answers =
-      "sequencer" in by
-        ? await by.sequencer.append(by.first, namespace, drafts)
-        : await log.append(drafts.map((draft, i) => ({ ...draft, origin: originOf(by.ids[i]) })));
+      by === undefined
+        ? await log.append(drafts.map((draft) => ({ ...draft, origin: { by: "nobody" } })))
+        : await by.sequencer.append(by.first, namespace, drafts);
     return { answers, epoch: epochOf(log.lineage), durability: log.durability };
   }
 
@@ -136,6 +138,8 @@ export class Hub {
       reset: claim.reset,
       takenOver: claim.takenOver,
       start: async () => {
+        // Stored as it was asked for: what is lost from there on must be told until it is acknowledged.
+        if (typeof claim.from === "object" && "epoch" in claim.from) return claim.from;
         const { epoch, offset } = await this.start(namespace, claim.from);
         return { epoch, offset };
       },
@@ -145,6 +149,7 @@ export class Hub {
 
   /** Stores what was acknowledged and stops following. The engine stays open. */
   async close(): Promise<void> {
+    this.#cancelKeeping();
     for (const namespace of this.#namespaces.values()) namespace.stop();
     await this.#cursors.flush();
   }
@@ -154,6 +159,17 @@ export class Hub {
     if (found !== undefined) return found;
     const forgotten = seen !== undefined && seen < this.#parts.clock.now() - this.#parts.producerMemoryMs;
     return forgotten ? undefined : Sequencer.begin(name);
+  }
+
+  /** A producer whose session lives is heard of, however rarely it publishes. */
+  #keepProducers(): void {
+    const { clock, producerMemoryMs } = this.#parts;
+    this.#cancelKeeping = clock.after(producerMemoryMs / 4, () => {
+      for (const name of this.#producers.keys()) {
+        for (const { log } of this.#namespaces.values()) void log.lastNumber(name).catch(() => {});
+      }
+      this.#keepProducers();
+    });
   }
 
   /** A namespace must not split a name: its channels must not already live in `default`. */
@@ -178,13 +194,10 @@ export class Hub {
   }
 }
 
-/** How drafts are recognised when they are retried: by their numbers, the first of which is given, or by their ids. */
-export type Publisher =
-  | { readonly sequencer: Sequencer; readonly first: number }
-  | { readonly ids: readonly (string | undefined)[] };
-
-function originOf(id: string | undefined): Origin {
-  return id === undefined ? { by: "nobody" } : { by: "id", id };
+/** A producer, and the number of the first of its drafts. */
+export interface Publisher {
+  readonly sequencer: Sequencer;
+  readonly first: number;
 }
 
 const splitScanBytes = 64 * 1_024 * 1_024;

@@ -7,9 +7,16 @@
 import type { Channel, Offset, Pattern } from "@dogear/shared";
 import type { Batch, Log, NamespacePolicy } from "../engine/engine.ts";
 import { MessagesBuilder } from "../engine/messages.ts";
+import { Tail } from "../engine/tail.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Feed } from "./feed.ts";
+
+/**
+ * The newest stretch of the namespace that is kept: several pages, so that whoever has read one page too few finds the
+ * rest here. For all feeds together, since a feed each would keep a chunk alive for the one message in it.
+ */
+const recentBytesMax = 4 * 1_024 * 1_024;
 
 /** Channels whose feeds are remembered. */
 const routesMax = 100_000;
@@ -30,7 +37,8 @@ export class Namespace {
   readonly #feeds = new Map<Pattern, Counted>();
   /** The feeds of each channel seen lately. */
   readonly #routes = new Map<Channel, readonly Feed[]>();
-  #through = 0 as Offset;
+  /** What was read of the log since it is being followed. */
+  #recent = new Tail(0 as Offset, recentBytesMax);
   #following: { readonly ready: Promise<void>; readonly stop: AbortController } | undefined;
 
   constructor(policy: NamespacePolicy, log: Log, { clock, logger }: { clock: Clock; logger: Logger }) {
@@ -49,7 +57,7 @@ export class Namespace {
     if (stop.signal.aborted) return this.feed(pattern);
     let counted = this.#feeds.get(pattern);
     if (counted === undefined) {
-      counted = { feed: new Feed(pattern, () => this.#through), uses: 0 };
+      counted = { feed: new Feed(pattern, this.#recent), uses: 0 };
       this.#feeds.set(pattern, counted);
       this.#routes.clear();
     }
@@ -75,8 +83,8 @@ export class Namespace {
     const stop = new AbortController();
     const ready = this.log.bounds().then(
       ({ newest }) => {
-        this.#through = newest;
-        void this.#run(stop.signal);
+        this.#recent = new Tail(newest, recentBytesMax);
+        void this.#run(this.#recent, stop.signal);
       },
       (error: unknown) => {
         // Whoever asks next tries again.
@@ -87,11 +95,12 @@ export class Namespace {
     return { ready, stop };
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  async #run(recent: Tail, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        for await (const batch of this.log.follow(this.#through, signal)) {
+        for await (const batch of this.log.follow(recent.through, signal)) {
           if (signal.aborted) return;
+          recent.push(batch.messages, batch.through);
           this.#route(batch);
           // Whatever else waits, sockets above all, has its turn between two batches.
           await new Promise<void>((resolve) => this.#clock.soon(resolve));
@@ -118,7 +127,6 @@ export class Namespace {
       }
       from = i;
     }
-    this.#through = through;
     for (const [feed, run] of runs) feed.take(run.build(), through);
   }
 

@@ -87,12 +87,13 @@ export class Sequencer {
     drafts: readonly Unnumbered[],
     before: number | "repeat",
   ): Promise<readonly Appended[]> {
-    const numbered = drafts.map(({ channel, attributes, data }, i): Draft => {
+    const numbered = drafts.map(({ channel, attributes, data, id }, i): Draft => {
       const previous = before === "repeat" || i === 0 ? before : first + i - 1;
       return {
         channel,
         attributes,
         data,
+        id,
         origin: { by: "producer", producer: this.#producer, number: first + i, previous },
       };
     });

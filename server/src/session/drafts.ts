@@ -7,7 +7,7 @@
  */
 import { DogearError, dogearError, type ErrorCode, type Limits, type Published } from "@dogear/shared";
 import type { IncomingPublish } from "../codec/codec.ts";
-import type { Hub, Publisher } from "../hub/hub.ts";
+import type { Hub } from "../hub/hub.ts";
 import type { Namespace } from "../hub/namespace.ts";
 import type { Sequencer, Unnumbered } from "../hub/sequencer.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -27,7 +27,6 @@ interface Run {
   readonly sequencer: Sequencer | undefined;
   readonly numbers: number[];
   readonly drafts: Unnumbered[];
-  readonly ids: (string | undefined)[];
   bytes: number;
 }
 
@@ -55,23 +54,22 @@ export class Drafts {
     return this.#bytes >= this.#bytesMax;
   }
 
-  /** Takes a draft, in order; it goes to the log with the next `hand`. `id` recognises it instead of its number. */
+  /** Takes a draft, in order; it goes to the log with the next `hand`. `id` is scoped to whoever may repeat it. */
   add(
     { number, channel, attributes, payload }: IncomingPublish,
-    by: Sequencer | { readonly id: string | undefined },
+    id: string | undefined,
+    sequencer: Sequencer | undefined,
   ): void {
     const namespace = this.#hub.namespace(channel);
-    const sequencer = "id" in by ? undefined : by;
     let run = this.#run;
     const joins = run?.namespace === namespace && run.sequencer === sequencer;
     if (run === undefined || !joins || (sequencer !== undefined && run.numbers.at(-1) !== number - 1)) {
       this.hand();
-      run = { namespace, sequencer, numbers: [], drafts: [], ids: [], bytes: 0 };
+      run = { namespace, sequencer, numbers: [], drafts: [], bytes: 0 };
       this.#run = run;
     }
     run.numbers.push(number);
-    run.drafts.push({ channel, attributes, data: payload });
-    if ("id" in by) run.ids.push(by.id);
+    run.drafts.push({ channel, attributes, data: payload, id });
     run.bytes += payload.length;
   }
 
@@ -93,8 +91,8 @@ export class Drafts {
     if (this.#bytes > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  async #publish({ namespace, sequencer, numbers, drafts, ids }: Run): Promise<readonly Answer[]> {
-    const by: Publisher = sequencer === undefined ? { ids } : { sequencer, first: numbers[0] as number };
+  async #publish({ namespace, sequencer, numbers, drafts }: Run): Promise<readonly Answer[]> {
+    const by = sequencer && { sequencer, first: numbers[0] as number };
     try {
       const { answers, epoch, durability } = await this.#hub.publish(namespace, drafts, by);
       return answers.map((answer, i): Answer => {

@@ -12,7 +12,7 @@ import { protocolVersion } from "@dogear/shared/envelopes";
 import type { Cursor } from "../hub/cursors.ts";
 import type { Start } from "../hub/hub.ts";
 import { asDogearError } from "./drafts.ts";
-import type { Handle, Identity, Request, Session } from "./session.ts";
+import type { Handle, Identity, Opening, Request, Session } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 
 type Handlers = {
@@ -56,14 +56,17 @@ async function unsubscribe(session: Session, { subscription: number }: Unsubscri
   if (subscription === undefined) return refused(session, number, "unknown-subscription");
   session.subscriptions.delete(number);
   // One that is still opening finds itself gone when it is ready.
-  if (subscription !== "opening") subscription.end();
+  if (subscription instanceof Subscription) subscription.end();
   session.say({ is: "unsubscribed", subscription: number });
 }
 
 async function ack(session: Session, { subscription: number, offset }: Ack): Promise<void> {
   const subscription = session.subscriptions.get(number);
-  if (subscription === undefined) return refused(session, number, "unknown-subscription");
-  const sent = subscription !== "opening" && subscription.acknowledge(offset);
+  if (subscription === undefined) {
+    // One that was taken over may have been acknowledged before its client heard of it.
+    return session.hasEnded(number) ? undefined : refused(session, number, "unknown-subscription");
+  }
+  const sent = subscription instanceof Subscription && subscription.acknowledge(offset);
   if (!sent) refused(session, number, "ack-beyond-sent");
 }
 
@@ -72,18 +75,21 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
   const { subscriptions, parts } = session;
   if (subscriptions.has(number)) return refused(session, number, "subscription-in-use");
   if (subscriptions.size >= parts.limits.subscriptionsMax) return refused(session, number, "too-many-subscriptions");
-  subscriptions.set(number, "opening");
+  const opening: Opening = { opening: true };
+  subscriptions.set(number, opening);
   let taken = false;
+  let subscription: Subscription | undefined;
   const takenOver = () => {
     taken = true;
-    const subscription = subscriptions.get(number);
-    if (subscription instanceof Subscription) session.endSubscription(subscription, "taken-over");
+    if (subscription !== undefined) session.endSubscription(subscription, "taken-over");
   };
   try {
-    const { subscription, start } = await open(session, envelope, takenOver);
+    const opened = await open(session, envelope, takenOver);
+    const { start } = opened;
+    subscription = opened.subscription;
     const { newest } = await parts.hub.namespace(envelope.pattern).log.bounds();
     // It was closed or given up while it opened.
-    if (session.closed || subscriptions.get(number) !== "opening") return subscription.end();
+    if (session.closed || subscriptions.get(number) !== opening) return subscription.end();
     subscriptions.set(number, subscription);
     if (taken) return session.endSubscription(subscription, "taken-over");
     session.say({
@@ -95,9 +101,10 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
     });
     subscription.begin(start.gap);
   } catch (error) {
-    subscriptions.delete(number);
     const { code } = asDogearError(error);
     if (code === "internal") throw error;
+    if (subscriptions.get(number) !== opening) return;
+    subscriptions.delete(number);
     refused(session, number, code);
   }
 }

@@ -46,6 +46,11 @@ export type Handle = (session: Session, envelope: Request) => Promise<void>;
 /** What a client asks for, publishing aside. */
 export type Request = Exclude<ClientEnvelope, { is: "publish" }>;
 
+/** Holds the number of a subscription until it is confirmed or refused. */
+export interface Opening {
+  readonly opening: true;
+}
+
 /** Who a session is, once it has said hello. */
 export interface Identity {
   readonly user: string;
@@ -58,16 +63,20 @@ export class Session implements SubscriptionSession {
   readonly parts: SessionParts;
   readonly outbox: Outbox;
   readonly drafts: Drafts;
-  /** By number; `"opening"` until it is confirmed or refused. */
-  readonly subscriptions: Map<number, Subscription | "opening"> = new Map();
+  /** By number, from when one is asked for. */
+  readonly subscriptions: Map<number, Subscription | Opening> = new Map();
   readonly heartbeat: Heartbeat;
   identity: Identity | undefined;
   readonly #socket: Socket;
   readonly #codec: HubCodec;
   /** What arrived while hello was being answered. */
   #beforeWelcome: Incoming[] | undefined;
-  #lastLive: LiveBatch | undefined;
+  /** The number of the last live batch sent. Not the batch, which an idle session would keep alive. */
+  #lastLive = 0;
+  /** Numbers of subscriptions that the hub ended, until they are used again. */
+  readonly #ended = new Set<number>();
   #mistakes = 0;
+  #receivedBytes = 0;
   #paused = false;
   #draining = false;
   #closed = false;
@@ -94,7 +103,6 @@ export class Session implements SubscriptionSession {
   /** A WebSocket message arrived. */
   receive(message: Buffer, binary: boolean): void {
     if (this.#closed) return;
-    this.heartbeat.heard();
     let envelopes: readonly Incoming[];
     try {
       envelopes = this.#codec.decode(message, binary);
@@ -129,6 +137,11 @@ export class Session implements SubscriptionSession {
   }
 
   beat(now: number): void {
+    const { receivedBytes } = this.#socket;
+    // A client is not silent while it is the hub that does not listen; one that does not read its answers is.
+    const deaf = this.#paused && !this.outbox.overfull;
+    if (deaf || receivedBytes !== this.#receivedBytes) this.heartbeat.heard();
+    this.#receivedBytes = receivedBytes;
     const beat = this.heartbeat.beat(now);
     if (beat === "hello-timeout" || beat === "heartbeat-timeout") return this.close(beat);
     if (beat !== "ping") return;
@@ -142,13 +155,9 @@ export class Session implements SubscriptionSession {
 
   /** Sends what several live subscriptions to one pattern share, once. */
   sendLive(live: LiveBatch): void {
-    if (this.#lastLive === live) return;
-    this.#lastLive = live;
+    if (this.#lastLive === live.number) return;
+    this.#lastLive = live.number;
     this.outbox.send(live.frame(this.#codec));
-  }
-
-  wasSentLive(live: LiveBatch): boolean {
-    return this.#lastLive === live;
   }
 
   sendPrivate(subscription: number, batch: Batch): void {
@@ -169,8 +178,14 @@ export class Session implements SubscriptionSession {
   endSubscription(subscription: Subscription, code: ErrorCode, message: string = sentences[code]): void {
     if (this.subscriptions.get(subscription.number) !== subscription) return;
     this.subscriptions.delete(subscription.number);
+    this.#ended.add(subscription.number);
     subscription.end();
     this.say({ is: "unsubscribed", subscription: subscription.number, code, message });
+  }
+
+  /** Whether the hub ended the subscription of this number, which the client may not know yet. */
+  hasEnded(number: number): boolean {
+    return this.#ended.has(number);
   }
 
   /** Answers a request that is refused. */
@@ -214,7 +229,9 @@ export class Session implements SubscriptionSession {
 
   #handle(incoming: Incoming): void {
     if (this.identity === undefined && (incoming.kind !== "envelope" || incoming.envelope.is !== "hello")) {
-      return this.close("hello-expected");
+      if (incoming.kind !== "mistake") return this.close("hello-expected");
+      const { code, detail } = incoming.mistake;
+      return this.close(code === "unsupported-protocol" ? code : "hello-expected", detail);
     }
     switch (incoming.kind) {
       case "mistake":
@@ -266,9 +283,8 @@ export class Session implements SubscriptionSession {
     if (producer !== undefined && producer.sequencer === undefined) {
       return this.refuse({ code: "producer-forgotten", number });
     }
-    if (producer?.sequencer !== undefined && id === undefined) return this.drafts.add(publish, producer.sequencer);
-    if (!this.#uses(number)) return this.refuse({ code: "out-of-order", number });
-    this.drafts.add(publish, { id: id === undefined ? undefined : `${user}/${channel}/${id}` });
+    const scoped = id === undefined ? undefined : `${user}/${channel}/${id}`;
+    this.drafts.add(publish, scoped, producer?.sequencer);
   }
 
   /** Uses up a number of the session's producer, if it has one, without appending under it. */
@@ -280,6 +296,6 @@ export class Session implements SubscriptionSession {
   }
 
   *#open(): Generator<Subscription> {
-    for (const subscription of [...this.subscriptions.values()]) if (subscription !== "opening") yield subscription;
+    for (const subscription of [...this.subscriptions.values()]) if (!("opening" in subscription)) yield subscription;
   }
 }

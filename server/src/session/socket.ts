@@ -6,6 +6,8 @@ export interface Socket {
   send(frame: Frame): void;
   /** Bytes that were sent but have not left yet. */
   readonly bufferedBytes: number;
+  /** Bytes that have arrived so far, also those of a message that is not complete. */
+  readonly receivedBytes: number;
   /** Stops and resumes reading, so that a client that is too fast is slowed down by its own connection. */
   pause(): void;
   resume(): void;

@@ -24,8 +24,6 @@ import { Window, type WindowSize } from "./window.ts";
 export interface SubscriptionSession {
   readonly outbox: { readonly full: boolean };
   sendLive(live: LiveBatch): void;
-  /** Whether another of its subscriptions had this batch sent. */
-  wasSentLive(live: LiveBatch): boolean;
   sendPrivate(subscription: number, batch: Batch): void;
   say(envelope: { readonly is: "caught-up" | "behind"; readonly subscription: number } | GapSaid): void;
   /** Asks for a turn to catch up. */
@@ -99,23 +97,25 @@ export class Subscription implements Receiver, Steps {
     if (this.#state === "catching-up") this.#session.askTurn(this);
   }
 
+  prepare({ messages }: LiveBatch): void {
+    const from = messages.indexAfter(this.#position);
+    const count = messages.length - from;
+    if (count === 0) return;
+    const bytes = messages.bytes.length - messages.start(from);
+    if (this.#session.outbox.full || !this.#window.admits(count, bytes)) this.#fallBehind();
+  }
+
   /** Takes a batch of the feed, which everyone who is live takes in the same turn. */
   deliver(live: LiveBatch): void {
     const { messages, through } = live;
-    const from = messages.indexAfter(this.#position);
-    if (from === messages.length) {
+    const rest = messages.slice(messages.indexAfter(this.#position));
+    if (rest.length === 0) {
       this.#position = Math.max(this.#position, through) as Offset;
       return;
     }
-    const count = messages.length - from;
-    const bytes = messages.bytes.length - messages.start(from);
-    const blocked = this.#session.outbox.full || !this.#window.admits(count, bytes);
-    if (blocked && !this.#session.wasSentLive(live)) return this.#fallBehind();
-    if (from === 0 || blocked) this.#session.sendLive(live);
-    else this.#session.sendPrivate(this.number, { after: this.#told, through, messages: messages.slice(from) });
-    this.#sent(through, count, bytes);
-    // Another subscription of this session had the batch sent already, so this one was sent it too.
-    if (blocked) this.#fallBehind();
+    if (rest === messages) this.#session.sendLive(live);
+    else this.#session.sendPrivate(this.number, { after: this.#told, through, messages: rest });
+    this.#sent(rest, through);
   }
 
   /** Lets an idle position advance: nothing that matched came since. */
@@ -150,7 +150,9 @@ export class Subscription implements Receiver, Steps {
   async #catchUp(): Promise<boolean> {
     const budget = this.#budget();
     if (this.#state !== "catching-up" || budget === undefined || this.#session.outbox.full) return false;
-    const page = this.#fromFeed(budget) ?? (await this.#namespace.log.read(this.#feed.pattern, this.#position, budget));
+    const page =
+      this.#feed.page(this.#position, budget) ??
+      (await this.#namespace.log.read(this.#feed.pattern, this.#position, budget));
     if (this.#state !== "catching-up") return false;
     if (page.gap !== undefined) this.#tellGap(page.gap, page.gap.to as Offset);
     if (!this.#sendIfAdmitted(page)) return false;
@@ -170,20 +172,12 @@ export class Subscription implements Receiver, Steps {
     );
   }
 
-  #fromFeed(budget: Budget): Page | undefined {
-    const batch = this.#feed.recent.since(this.#position, budget);
-    if (batch === undefined) return undefined;
-    // The feed's tail ends with its last match; nothing has matched since.
-    const through = batch.through < this.#feed.recent.through ? batch.through : this.#feed.through;
-    return { gap: undefined, messages: batch.messages, through };
-  }
-
   #sendIfAdmitted({ messages, through }: Page): boolean {
     if (messages.length > 0) {
       const bytes = messages.bytes.length;
       if (!this.#window.admits(messages.length, bytes)) return false;
       this.#session.sendPrivate(this.number, { after: this.#told, through, messages });
-      this.#sent(through, messages.length, bytes);
+      this.#sent(messages, through);
     }
     this.#position = Math.max(this.#position, through) as Offset;
     return true;
@@ -207,7 +201,9 @@ export class Subscription implements Receiver, Steps {
     const position = { epoch: epochOf(this.#namespace.log.lineage), offset };
     this.#session.say({ is: "gap", subscription: this.number, from, to, reason, position });
     // Until the client acknowledges it, the cursor stays where it was and a reconnect tells the gap again.
-    this.#sent(offset, 0, 0);
+    this.#window.sent(offset, 0, 0);
+    this.#position = offset;
+    this.#told = offset;
   }
 
   /** Tells how far the subscription has come where nothing that matches is left to send. */
@@ -221,9 +217,9 @@ export class Subscription implements Receiver, Steps {
     this.#cursor?.commit({ epoch: epochOf(this.#namespace.log.lineage), offset });
   }
 
-  #sent(through: Offset, messages: number, bytes: number): void {
+  #sent(messages: Messages, through: Offset): void {
     this.#position = through;
     this.#told = through;
-    this.#window.sent(through, messages, bytes);
+    this.#window.sent(messages.offsets.at(-1) as Offset, messages.length, messages.bytes.length);
   }
 }

@@ -11,7 +11,8 @@ export interface WindowSize {
 }
 
 interface Sent {
-  readonly through: Offset;
+  /** The offset whose acknowledgement is that of all of it. */
+  readonly last: Offset;
   readonly messages: number;
   readonly bytes: number;
 }
@@ -49,8 +50,8 @@ export class Window {
     );
   }
 
-  sent(through: Offset, messages: number, bytes: number): void {
-    this.#sent.push({ through, messages, bytes });
+  sent(last: Offset, messages: number, bytes: number): void {
+    this.#sent.push({ last, messages, bytes });
     this.#messages += messages;
     this.#bytes += bytes;
   }
@@ -58,7 +59,7 @@ export class Window {
   acknowledged(through: Offset): void {
     let count = 0;
     for (const sent of this.#sent) {
-      if (sent.through > through) break;
+      if (sent.last > through) break;
       this.#messages -= sent.messages;
       this.#bytes -= sent.bytes;
       count++;

@@ -2,7 +2,7 @@
  * Listens on one port: WebSocket upgrades become sessions, everything else goes to the HTTP handler.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { HubCodec } from "../codec/codec.ts";
@@ -84,10 +84,10 @@ export class Listener {
       );
       return;
     }
-    this.#upgrades.handleUpgrade(request, stream, head, (ws) => this.#connected(ws, stream));
+    this.#upgrades.handleUpgrade(request, stream, head, (ws) => this.#connected(ws, stream as Socket));
   }
 
-  #connected(ws: WebSocket, stream: Duplex): void {
+  #connected(ws: WebSocket, stream: Socket): void {
     const codec = this.#parts.codecs.get(ws.protocol) as HubCodec;
     const session = new Session(new WsSocket(ws, stream, this.#parts.session.clock), codec, this.#parts.session);
     this.sessions.add(session);

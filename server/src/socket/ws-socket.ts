@@ -1,5 +1,5 @@
 /** A session's connection over `ws`. */
-import type { Duplex } from "node:stream";
+import type { Socket as Connection } from "node:net";
 import type { WebSocket } from "ws";
 import type { Frame } from "../codec/codec.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -10,14 +10,14 @@ const closeGraceMs = 2_000;
 
 export class WsSocket implements Socket {
   readonly #ws: WebSocket;
-  readonly #stream: Duplex;
+  readonly #stream: Connection;
   readonly #clock: Clock;
 
   /**
    * `stream` is the connection that the WebSocket was upgraded from. Frames are written to it as they are, past
    * `ws`: they are framed already, once for all their receivers, and `ws` itself writes only pongs and closes.
    */
-  constructor(ws: WebSocket, stream: Duplex, clock: Clock) {
+  constructor(ws: WebSocket, stream: Connection, clock: Clock) {
     this.#ws = ws;
     this.#stream = stream;
     this.#clock = clock;
@@ -25,6 +25,10 @@ export class WsSocket implements Socket {
 
   get bufferedBytes(): number {
     return this.#stream.writableLength;
+  }
+
+  get receivedBytes(): number {
+    return this.#stream.bytesRead;
   }
 
   send(frame: Frame): void {

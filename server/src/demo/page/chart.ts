@@ -54,8 +54,8 @@ export class Chart {
     const metric = metricOf(channel);
     const name = names[metric] ?? metric;
     const drawing = create("div", "drawing");
-    drawing.role = "img";
-    drawing.ariaLabel = `${name} over the last minutes, in ${unit}`;
+    drawing.setAttribute("role", "img");
+    drawing.setAttribute("aria-label", `${name} over the last minutes, in ${unit}`);
     this.element = create(
       "article",
       "chart",
@@ -108,7 +108,7 @@ export class Chart {
         y: { range: (_plot, low, high) => rangeOf(unit, low ?? 0, high ?? 0) },
       },
       axes: [
-        { ...axis, space: 72, size: 26, values: (_plot, times) => times.map((time) => clock(time * 1_000)) },
+        { ...axis, space: 80, size: 26, values: labels },
         { ...axis, space: 36, size: 44 },
       ],
       series: [
@@ -158,6 +158,12 @@ export class Chart {
     say(this.#time, pointed ? clock(pointed.time) : "");
     say(this.#value, point ? decimal(point.value) : "–");
   }
+}
+
+/** Times of day; none so close to the edge that it would be cut off. */
+function labels(plot: uPlot, times: number[]): string[] {
+  const right = plot.bbox.width / devicePixelRatio - 24;
+  return times.map((time) => (plot.valToPos(time, "x") < right ? clock(time * 1_000) : ""));
 }
 
 /** The points, with a break between those that no line may join. */

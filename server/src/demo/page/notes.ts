@@ -11,7 +11,7 @@ interface Note {
 }
 
 const channel = "notes.demo";
-const shownMax = 5;
+const shownMax = 3;
 const recentMs = 24 * 60 * 60 * 1_000;
 
 export class Notes {

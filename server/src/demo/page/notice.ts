@@ -30,11 +30,11 @@ export function noticeOf(situation: Situation): Notice {
         text: "Cut the connection or reload the page. When it is back, it says here what it missed, and draws it.",
       };
     case "coming-back":
-      return { text: `Coming back to this page's place, after offset ${integer(situation.offset)}.` };
+      return { text: `Coming back to this page’s place, after offset ${integer(situation.offset)}.` };
     case "away": {
       const { isCut, offset, awayMs } = situation;
       return {
-        text: `${isCut ? "You cut the connection." : "The hub is out of reach."} This page's place is kept: everything after offset ${integer(offset)} will follow.`,
+        text: `${isCut ? "You cut the connection." : "The hub is out of reach."} This page’s place is kept: everything after offset ${integer(offset)} will follow.`,
         ticking: `Away for ${duration(awayMs)}`,
       };
     }
@@ -58,7 +58,7 @@ export function noticeOf(situation: Situation): Notice {
 }
 
 function backAfter({ awayMs, missed, gap }: Return): string {
-  const points = missed === 0 ? "no point missed" : `${counted(missed, "point")} missed, all delivered`;
+  const points = missed === 0 ? "nothing missed" : `${counted(missed, "point")} missed, all delivered`;
   const back = `Back after ${duration(awayMs)}: ${points}.`;
   return gap ? `${back} What was older than that, the hub no longer has (${gap.reason}).` : back;
 }

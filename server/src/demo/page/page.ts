@@ -1,5 +1,6 @@
 /** The page of the demo: connects as any user of the SDK does, and puts the parts together. */
 import { connect, type Dogear, DogearError, type Position } from "@dogear/client";
+import type { Absence } from "./absence.ts";
 import { Cable } from "./cable.ts";
 import { Charts } from "./charts.ts";
 import { part, say } from "./dom.ts";
@@ -19,6 +20,8 @@ export interface DogearDemo {
   /** What the page tells its visitor. */
   readonly situation: Situation;
   readonly position: Position | undefined;
+  /** When the page was away in the last minutes, and what it missed: all after one position, through another. */
+  readonly absences: readonly Absence[];
 }
 
 declare global {
@@ -33,7 +36,7 @@ const dogear = connect(location.origin, {
   subscriber: memory.subscriber,
   WebSocket: cable.WebSocket,
   // Who looks at a demo does not want to wait for 20 seconds.
-  backoff: { capMs: 4_000 },
+  backoff: { capMs: 3_000 },
 });
 
 /** What it comes to when there is no absence to tell of. */
@@ -64,6 +67,9 @@ window.dogearDemo = {
   },
   get position() {
     return readings.position;
+  },
+  get absences() {
+    return readings.absences;
   },
 };
 

@@ -52,6 +52,7 @@ export class Readings {
   readonly #memory: Memory;
   readonly #listener: ReadingsListener;
   #following: Subscription<Reading> | undefined;
+  #recalling: Subscription<Reading> | undefined;
   #epoch: Epoch | undefined;
   /** Those that are over, as far as they are shown. */
   #past: readonly Absence[] = [];
@@ -75,6 +76,11 @@ export class Readings {
     return this.#following?.position;
   }
 
+  /** How they come at the moment. */
+  get pace(): Subscription["state"] {
+    return this.#following?.state ?? "subscribing";
+  }
+
   /** The absence that is not over yet, and how many points of it have arrived. */
   get absence(): (Absence & { readonly missed: number }) | undefined {
     return this.#absence && { ...this.#absence, missed: this.#missed };
@@ -95,14 +101,17 @@ export class Readings {
   follow(): void {
     const { seen, absences } = this.#memory;
     this.#past = absences;
+    void this.#recalling?.unsubscribe();
     this.series.clear();
     if (seen) this.#leave(seen.at, seen.position);
     if (this.#dogear.state.name === "open") this.#reached();
     const from = { time: Date.now() - shownMs };
     const options = { cursor: true, from, onGap: "continue" } as const;
     const following = this.#dogear.subscribe<Reading>(pattern, options, (message) => {
+      const { epoch, offset } = message;
       if (this.#absence && covers(this.#absence, message)) this.#missed++;
       this.#take(message);
+      this.#see({ epoch, offset });
     });
     this.#following = following;
     following.addEventListener("gap", ({ detail }) => {
@@ -125,19 +134,21 @@ export class Readings {
   tick(): void {
     const earliest = Date.now() - shownMs;
     for (const series of this.series.values()) series.trim(earliest);
-    const { state, position } = this.#following ?? {};
-    if (state === "live" && position && !this.#absence) this.#memory.sees(position);
+    if (this.position) this.#see(this.position);
+  }
+
+  #see(position: Position): void {
+    if (this.pace === "live" && !this.#absence) this.#memory.sees(position);
   }
 
   /** Reads what was seen before, once: up to where the cursor goes on. */
   #recall(from: { readonly time: number }, { offset }: Position): void {
-    const done = new AbortController();
-    const options = { from, onGap: "continue", signal: done.signal } as const;
-    const recalling = this.#dogear.subscribe<Reading>(pattern, options, (message) => {
+    const recalling = this.#dogear.subscribe<Reading>(pattern, { from, onGap: "continue" }, (message) => {
       if (message.offset <= offset) this.#take(message);
-      else done.abort();
+      else void recalling.unsubscribe();
     });
-    recalling.addEventListener("live", () => done.abort());
+    recalling.addEventListener("live", () => void recalling.unsubscribe());
+    this.#recalling = recalling;
   }
 
   #take({ epoch, offset, channel, data }: Message<Reading>): void {
@@ -155,7 +166,7 @@ export class Readings {
   }
 
   #lost(): void {
-    if (this.#following?.state === "ended") return;
+    if (this.pace === "ended") return;
     if (this.#absence) this.#absence = { ...this.#absence, until: undefined };
     else if (this.position) this.#leave(Date.now(), this.position);
   }

@@ -23,8 +23,8 @@ export class Series {
 
   /** Puts a point in its place: mostly the end, but what is recalled of the past arrives among what is new. */
   add(point: Point): void {
-    const before = this.#points.findLastIndex(({ offset }) => offset <= point.offset);
-    if (this.#points[before]?.offset !== point.offset) this.#points.splice(before + 1, 0, point);
+    const before = this.#points.findLastIndex(({ offset }) => offset < point.offset);
+    this.#points.splice(before + 1, 0, point);
   }
 
   /** Forgets what was read before a time. */

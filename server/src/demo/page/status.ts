@@ -52,27 +52,32 @@ export class Status {
   #detailOf(state: ConnectionState): string {
     switch (state.name) {
       case "open":
-        return "live";
+        return paces[this.#readings.pace];
       case "connecting":
         return "trying now";
-      case "waiting":
-        return `${reasonOf(state, this.#cable.isCut)}; next attempt in ${this.#wait}`;
+      case "waiting": {
+        const seconds = Math.max(0, Math.ceil((this.#nextAttempt - Date.now()) / 1_000));
+        return `${this.#cable.isCut ? "by you" : reasonOf(state)}; next try in ${seconds} s`;
+      }
       case "closed":
-        return reasonOf(state, false);
+        return reasonOf(state);
     }
-  }
-
-  get #wait(): string {
-    return `${Math.max(0, Math.ceil((this.#nextAttempt - Date.now()) / 1_000))} s`;
   }
 }
 
+/** How the readings come, as a visitor understands it. */
+const paces = {
+  subscribing: "finding its place",
+  "catching-up": "catching up",
+  live: "live",
+  ended: "not reading",
+} as const;
+
 /** Why a connection is not there, in a few words. */
-function reasonOf({ code, reason }: ConnectionState, isCut: boolean): string {
-  if (isCut) return "cut by you";
-  if (code === "draining") return "the hub is restarting";
-  if (code === "heartbeat-timeout") return "the hub fell silent";
-  if (reason === "offline") return "this machine is offline";
+function reasonOf({ code, reason }: ConnectionState): string {
+  if (code === "draining") return "hub restarts";
+  if (code === "heartbeat-timeout") return "hub fell silent";
+  if (reason === "offline") return "no network";
   // A close code that is a plain number says only that it broke.
-  return typeof code === "string" ? (reason ?? code) : "the hub is out of reach";
+  return typeof code === "string" ? (reason ?? code) : "hub out of reach";
 }

@@ -21,7 +21,7 @@ export function decimal(value: number): string {
 /** `12.4 s`, `3 min 20 s`, `5 h 12 min`, `2 d 7 h` */
 export function duration(ms: number): string {
   const seconds = ms / 1_000;
-  if (seconds < 60) return `${tenths.format(Math.floor(seconds * 10) / 10)} s`;
+  if (seconds < 60) return `${tenths.format(Math.ceil(seconds * 10) / 10)} s`;
   if (seconds < 3_600) return pair(seconds, 60, "min", "s");
   if (seconds < 86_400) return pair(seconds / 60, 60, "h", "min");
   return pair(seconds / 3_600, 24, "d", "h");

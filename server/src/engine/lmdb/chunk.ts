@@ -34,6 +34,7 @@ export interface Chunk {
   readonly bytes: number;
 }
 
+/** Which producer or which id a message came with; one that had both has two of these. */
 export interface ChunkOrigin {
   readonly offset: Offset;
   readonly provenance: Provenance | undefined;
@@ -117,7 +118,10 @@ export function decodeChunk(value: Buffer): Chunk {
     time: value.readDoubleLE(24),
     channels: names.slice(0, channelCount) as Channel[],
     messages: new Messages(value.subarray(textStart), ends, offsets, channels),
-    origins: readOrigins(value, end, first, names),
+    // Read when asked for: those who catch up do not ask.
+    get origins() {
+      return readOrigins(value, end, first, names);
+    },
     bytes: value.length,
   };
 }
@@ -136,9 +140,11 @@ class Names {
   }
 }
 
-function originOf({ draft: { origin }, offset, provenance }: Accepted): ChunkOrigin[] {
-  if (origin.by === "nobody") return [];
-  return [{ offset, provenance, id: origin.by === "id" ? origin.id : undefined }];
+function originOf({ draft: { id }, offset, provenance }: Accepted): ChunkOrigin[] {
+  const origins: ChunkOrigin[] = [];
+  if (provenance !== undefined) origins.push({ offset, provenance, id: undefined });
+  if (id !== undefined) origins.push({ offset, provenance: undefined, id });
+  return origins;
 }
 
 function writeTables(

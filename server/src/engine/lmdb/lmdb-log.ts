@@ -129,6 +129,7 @@ export class LmdbLog implements Log {
 
   async lastNumber(producer: string): Promise<number> {
     this.#forgetProducers();
+    this.#producers.touch(producer, this.#parts.clock.now());
     return this.#producers.last(producer).number;
   }
 
@@ -136,7 +137,7 @@ export class LmdbLog implements Log {
   provenanceAt(offset: Offset): Provenance | undefined {
     if (offset < this.#facts.oldest) return undefined;
     const chunk = this.#segments.at(offset).chunkAt(offset);
-    return chunk?.origins.find((origin) => origin.offset === offset)?.provenance;
+    return chunk?.origins.find((origin) => origin.offset === offset && origin.provenance !== undefined)?.provenance;
   }
 
   async close(): Promise<void> {

@@ -79,6 +79,7 @@ export class MemoryLog implements Log {
 
   async lastNumber(producer: string): Promise<number> {
     this.#producers.forgetBefore(this.#clock.now() - this.#policy.producerMemoryMs);
+    this.#producers.touch(producer, this.#clock.now());
     return this.#producers.last(producer).number;
   }
 

@@ -1,0 +1,105 @@
+/** `dogear subscribe`: messages as lines of JSON, each acknowledged when it has been written. */
+import { setTimeout } from "node:timers/promises";
+import { connect, type Epoch, type Offset, type SubscribeOptions } from "@dogear/client";
+import { type Command, command, stopped } from "./command.ts";
+import { closeWithinMs, Hub, hubOptions } from "./hub.ts";
+import { giveNotices } from "./notices.ts";
+import { Printer } from "./printer.ts";
+import { CommandError, integer, noMore } from "./usage.ts";
+
+export const subscribe: Command = command({
+  name: "subscribe",
+  operands: "<pattern>",
+  summary: "Print the messages of channels, and go on from where you were",
+  about: [
+    "A pattern is a channel in which * stands for one level and a final > for one or more: put it in quotes. Each " +
+      "message is a line of JSON; the data of one whose type is not JSON is base64.",
+    "With --as, the hub remembers what this subscriber has printed, and the same command goes on from there the next " +
+      "time, whatever happened in between; --from only says where the first time begins.",
+    "What a subscriber can no longer be given is told as a line of JSON on standard error, " +
+      '{"gap":{"from":…,"to":…,"reason":…}}. A lost connection is told there in a sentence, and mended.',
+  ],
+  options: {
+    from: {
+      type: "string",
+      value: "place",
+      default: "latest",
+      says: "latest, earliest, after <epoch>:<offset>, or at 2030-01-31T12:00Z",
+    },
+    as: { type: "string", value: "subscriber", says: "keep a durable cursor under this name" },
+    reset: { type: "boolean", says: "forget where --as had got to, and begin at --from" },
+    count: { type: "string", value: "number", says: "end after so many messages (default: never)" },
+    "until-caught-up": { type: "boolean", says: "end when everything there was has been printed" },
+    window: {
+      type: "string",
+      value: "messages",
+      default: "1000",
+      says: "how many the hub may send beyond what was acknowledged",
+    },
+    quiet: { type: "boolean", says: "say nothing of connections" },
+    ...hubOptions,
+  },
+  examples: [
+    { says: "Everything that is published from now on", line: "dogear subscribe '>'" },
+    {
+      says: "All there is of some channels",
+      line: "dogear subscribe 'sensors.*.temperature' --from earliest --until-caught-up",
+    },
+    {
+      says: "Ten messages; and the next time, the next ten",
+      line: "dogear subscribe '>' --from earliest --as me --count 10",
+    },
+  ],
+  next: 'Programs do the same with the SDK, @dogear/client. To publish: "dogear help publish".',
+  async run(values, [pattern, ...more], shell) {
+    if (pattern === undefined)
+      throw new CommandError("usage", "subscribe needs a pattern, such as '>' for everything.");
+    noMore(more, "subscribe takes one pattern, in quotes.");
+    if (values.reset && values.as === undefined) throw new CommandError("usage", "--reset goes with --as.");
+    const options: SubscribeOptions = {
+      cursor: values.as !== undefined,
+      from: place(values.from),
+      reset: values.reset ?? false,
+      window: { messages: integer("window", values.window, 1) },
+      onGap: "continue",
+      acknowledge: "manual",
+    };
+    const count = values.count === undefined ? Number.POSITIVE_INFINITY : integer("count", values.count, 1);
+    const printer = new Printer(shell.stdout, { count, untilCaughtUp: values["until-caught-up"] ?? false });
+    const hub = new Hub(values, shell.env);
+    const tell = (line: string): void => void shell.stderr.write(`${line}\n`);
+
+    const dogear = connect(hub.url, values.as === undefined ? {} : { subscriber: values.as });
+    try {
+      const subscription = dogear.subscribe(pattern, options, (message) => printer.print(message));
+      subscription.addEventListener("gap", ({ detail: gap }) => tell(JSON.stringify({ gap })));
+      subscription.addEventListener("live", () => printer.pace(true));
+      subscription.addEventListener("behind", () => printer.pace(false));
+      if (!values.quiet) giveNotices(dogear, subscription, hub.url, (sentence) => tell(`dogear: ${sentence}`));
+      const stop = stopped(shell);
+      const ended = Promise.race([subscription.ended, printer.ended, stop]);
+      await Promise.race([hub.reach(dogear), ended]);
+      await ended;
+      printer.stop();
+      // What was printed is to be read and acknowledged; but a reader that has stopped must not keep it from stopping.
+      await Promise.race([printer.written(), stop.then(() => setTimeout(closeWithinMs))]);
+      await Promise.race([subscription.unsubscribe(), setTimeout(closeWithinMs)]);
+    } finally {
+      await dogear.close();
+    }
+  },
+});
+
+function place(text: string): NonNullable<SubscribeOptions["from"]> {
+  if (text === "latest" || text === "earliest") return text;
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return { time };
+  const [, epoch, offset] = text.match(/^([\w-]+):(\d+)$/) ?? [];
+  if (epoch !== undefined && Number.isSafeInteger(Number(offset))) {
+    return { epoch: epoch as Epoch, offset: Number(offset) as Offset };
+  }
+  throw new CommandError(
+    "usage",
+    `--from is latest, earliest, <epoch>:<offset> or a time such as 2030-01-31T12:00Z, not ${JSON.stringify(text)}.`,
+  );
+}
