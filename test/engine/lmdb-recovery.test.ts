@@ -257,6 +257,23 @@ it("finishes what a crash left between opening a segment and sealing the one bef
   await tamper(data, sealed, async (environment) => expect(factsOf(environment).doesExist("index")).toBe(true));
 });
 
+it("rolls and removes under a load that fills a segment with every commit", async () => {
+  const data = temporaryFolder();
+  await withLog(
+    data,
+    async (log) => {
+      for (let i = 0; i < 40; i++) {
+        await log.append([1, 2, 3].map((n) => draft("a", `${i}.${n} ${"x".repeat(50_000)}`)));
+        await dataIn(log, 0, "a" as Pattern);
+      }
+      const { oldest, newest } = await log.bounds();
+      expect(newest).toBe(120);
+      expect((await dataIn(log, oldest - 1)).data.length).toBe(120 - oldest + 1);
+    },
+    small,
+  );
+});
+
 it("finishes a removal that a crash interrupted", async () => {
   const data = temporaryFolder();
   await withLog(data, (log) => fill(log, 100), small);

@@ -83,7 +83,12 @@ describe("what retention removed", () => {
   it("is removed however fast it is published, and the hub lives (P-43)", async () => {
     const hub = await startHubProcess({ data: temporaryFolder(), config: small });
     const publisher = await greet(hub);
-    const drafts = count(1, 8).map((number) => ({ is: "publish", number, channel: "small.a", data: "x".repeat(50_000) }));
+    const drafts = count(1, 8).map((number) => ({
+      is: "publish",
+      number,
+      channel: "small.a",
+      data: "x".repeat(50_000),
+    }));
     // Each of these fills several segments, which are rolled faster than they are seen to.
     for (const _ of count(1, 40)) {
       publisher.send(drafts);
@@ -101,7 +106,7 @@ describe("what retention removed", () => {
     await publish(publisher, "small.slow", ...count(1, 5));
     await reader.until(() => place.messages.length === 3);
     // More than the hub keeps of the namespace in memory.
-    await overflow(hub, 200);
+    await overflow(hub, 500);
     reader.acknowledge();
     await reader.until(() => place.gaps.length === 1 && place.messages.length > 3);
     expect(place.gaps).toMatchObject([{ from: 3, to: (place.messages[3]?.offset ?? 0) - 1, reason: "retention" }]);

@@ -25,6 +25,8 @@ export class TcpProxy {
   readonly url: string;
   /** How long everything takes to get through, either way, on connections made from now on. */
   delayMs = 0;
+  /** Bytes that went to clients so far. */
+  bytesToClients = 0;
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #refuses = false;
@@ -37,7 +39,11 @@ export class TcpProxy {
         near.resetAndDestroy();
         return;
       }
-      const link = new Link(near, connect({ port, host: "127.0.0.1", noDelay: true }), this.delayMs);
+      const far = connect({ port, host: "127.0.0.1", noDelay: true });
+      far.on("data", ({ length }) => {
+        this.bytesToClients += length;
+      });
+      const link = new Link(near, far, this.delayMs);
       this.#links.add(link);
       near.once("close", () => this.#links.delete(link));
     });

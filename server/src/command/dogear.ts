@@ -20,7 +20,9 @@ export async function dogear(args: readonly string[], shell: Shell): Promise<num
     await written(shell);
     return exits.ok.code;
   } catch (error) {
-    const { code, sentence } = outcome(shell.stop.aborted && isAbort(error) ? shell.stop.reason : error, args[0]);
+    // Streams do not say what aborted them.
+    const cause = (error as Error | undefined)?.name === "AbortError" ? shell.stop.reason : error;
+    const { code, sentence } = outcome(cause, args[0]);
     shell.stderr.write(`dogear: ${sentence.replaceAll(/\s*\n\s*/g, " ")}\n`);
     if (shell.env.DEBUG === "dogear") shell.stderr.write(`${(error as Error).stack}\n`);
     await written(shell);
@@ -66,9 +68,4 @@ function outcome(error: unknown, command = ""): { code: number; sentence: string
   if (error instanceof Interrupted) return { code: signalExits[error.signal], sentence: message };
   if (error instanceof DogearError) return { code: exits.refused.code, sentence: `${message} (${error.code})` };
   return { code: exits.internal.code, sentence: `Internal error: ${message} (DEBUG=dogear shows where.)` };
-}
-
-/** What streams and the client reject with when a signal ends them. */
-function isAbort(error: unknown): boolean {
-  return error instanceof Interrupted || (error as Error).name === "AbortError";
 }

@@ -9,6 +9,9 @@ import { lines, whole } from "./input.ts";
 import { showProgress } from "./progress.ts";
 import { CommandError, Interrupted, noMore } from "./usage.ts";
 
+/** More than the client's own, since a file is published as fast as the hub can. */
+const inFlightMax = 4_096;
+
 export const publish: Command = command({
   name: "publish",
   operands: "<channel> [data]",
@@ -46,7 +49,7 @@ export const publish: Command = command({
     const hub = new Hub(values, shell.env);
     if (data === "-" && shell.stdin.isTTY) shell.stderr.write("Reading from this terminal; Ctrl-D ends it.\n");
 
-    const dogear = connect(hub.url);
+    const dogear = connect(hub.url, { publish: { inFlightMax } });
     try {
       await hub.reach(dogear, shell.stop);
       if (data === "-" && isJsonType(type)) await publishLines(dogear, channel, options, shell);

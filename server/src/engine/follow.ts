@@ -10,14 +10,14 @@ export const batchBudget: Budget = { messages: 4_096, bytes: 1_024 * 1_024, scan
 export const followedBytesMax: number = 16 * 1_024 * 1_024;
 
 export async function* followTail(
-  readAll: (after: Offset, budget: Budget) => Omit<Batch, "after">,
+  readAll: (after: Offset, budget: Budget) => Promise<Omit<Batch, "after">>,
   tail: Tail,
   after: Offset,
   signal: AbortSignal,
 ): AsyncGenerator<Batch> {
   let at = after;
   while (!signal.aborted) {
-    const batch = tail.since(at, batchBudget) ?? readAll(at, batchBudget);
+    const batch = tail.since(at, batchBudget) ?? (await readAll(at, batchBudget));
     if (batch.through > at) {
       yield { after: at, through: batch.through, messages: batch.messages };
       at = batch.through;

@@ -121,7 +121,7 @@ export class Chart {
         },
       ],
       hooks: {
-        drawClear: [(plot) => this.#drawAbsences(plot)],
+        drawAxes: [(plot) => this.#drawAbsences(plot)],
         setCursor: [() => this.#tell()],
       },
     };

@@ -105,6 +105,7 @@ export class LmdbLog implements Log {
   }
 
   async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
+    await this.#segments.settled();
     const removed = this.#removed.through(pattern, after);
     const start = Math.max(removed ?? after, this.#facts.oldest - 1) as Offset;
     const page = collectPage(this.#stretches(pattern, start), remembering(matcher(pattern)), after, budget, removed);
@@ -114,8 +115,10 @@ export class LmdbLog implements Log {
 
   follow(after: Offset, signal: AbortSignal): AsyncIterable<Batch> {
     const everything = () => true;
-    const readAll = (from: Offset, budget: Budget) =>
-      collectPage(this.#segments.stretches("everything", from), everything, from, budget);
+    const readAll = async (from: Offset, budget: Budget) => {
+      await this.#segments.settled();
+      return collectPage(this.#segments.stretches("everything", from), everything, from, budget);
+    };
     return followTail(readAll, this.#tail, after, signal);
   }
 
@@ -124,6 +127,7 @@ export class LmdbLog implements Log {
   }
 
   async offsetAt(time: number): Promise<Offset> {
+    await this.#segments.settled();
     return this.#segments.offsetAt(time);
   }
 
@@ -159,6 +163,7 @@ export class LmdbLog implements Log {
   }
 
   async #commit(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+    await this.#segments.settled();
     this.#time = Math.max(this.#time, this.#parts.clock.now());
     const first = (this.#newest + 1) as Offset;
     const memory = { producers: this.#producers, ids: this.#ids };
@@ -221,6 +226,7 @@ export class LmdbLog implements Log {
       this.#rollIfFull();
       this.#doUpkeep(async () => {
         await this.#retain();
+        await this.#segments.closeIdle();
         if (this.#watermark !== this.#newest) {
           this.#watermark = this.#newest;
           await this.#parts.catalog.storeWatermark(this.#newest);
@@ -243,7 +249,10 @@ export class LmdbLog implements Log {
     while (this.#segments.count > 1) {
       const { last, lastTime } = this.#segments.oldest;
       if (this.#segments.bytes <= bytes && lastTime >= this.#parts.clock.now() - ageMs) return;
-      const removed = [...this.#segments.at(this.#segments.oldest.first).index().lastOffsets()];
+      const segment = this.#segments.at(last);
+      // One that was rolled a moment ago is sealed next, and must be there for it.
+      if (!segment.sealed) return;
+      const removed = [...segment.index().lastOffsets()];
       // Remembered first: a segment must not vanish before what it held is known to have been removed.
       for (const [channel, offset] of removed) this.#removed.record(channel, offset);
       this.#facts = { ...this.#facts, oldest: (last + 1) as Offset, removedFloor: this.#removed.floor };

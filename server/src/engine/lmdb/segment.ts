@@ -29,6 +29,7 @@ export class Segment {
   readonly #facts: Database<Buffer, string>;
   readonly #cache = new Map<Offset, Chunk>();
   #index: ChannelIndex | undefined;
+  #sealed: boolean;
 
   private constructor(folder: string, first: Offset) {
     this.first = first;
@@ -36,6 +37,7 @@ export class Segment {
     this.#environment = openEnvironment(this.path);
     this.#chunks = this.#environment.openDB<Buffer, number>({ name: "chunks", encoding: "binary" });
     this.#facts = this.#environment.openDB<Buffer, string>({ name: "facts", encoding: "binary" });
+    this.#sealed = this.#facts.doesExist("index");
   }
 
   static open(folder: string, first: Offset): Segment {
@@ -134,13 +136,15 @@ export class Segment {
     this.#index = index;
   }
 
+  /** Whether its index is written. */
   get sealed(): boolean {
-    return this.#facts.doesExist("index");
+    return this.#sealed;
   }
 
   /** Writes the index, after which the segment does not change any more. */
   async seal(): Promise<void> {
     await flushed(this.#facts.put("index", this.index().encode()));
+    this.#sealed = true;
   }
 
   producers(): readonly ProducerRecord[] | undefined {

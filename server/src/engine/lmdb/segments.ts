@@ -34,6 +34,7 @@ export class Segments {
   /** Sealed segments that are open, least recently read first. */
   readonly #sealed = new Map<Offset, Segment>();
   #open: Segment;
+  #closing: Promise<void> | undefined;
 
   private constructor(folder: string, infos: SegmentInfo[], open: Segment) {
     this.#folder = folder;
@@ -87,12 +88,32 @@ export class Segments {
     return before;
   }
 
+  /**
+   * Waits while segments are being closed. LMDB shares one environment among those who have opened it, so that opening
+   * a segment again just then would be given one that is about to vanish.
+   */
+  async settled(): Promise<void> {
+    while (this.#closing !== undefined) await this.#closing;
+  }
+
+  /** Closes sealed segments that were not read lately. */
+  async closeIdle(): Promise<void> {
+    const idle: Segment[] = [];
+    for (const [first, segment] of this.#sealed) {
+      if (this.#sealed.size <= openSealedMax) break;
+      if (!segment.sealed) continue;
+      this.#sealed.delete(first);
+      idle.push(segment);
+    }
+    await this.#close(idle);
+  }
+
   /** Closes and deletes the oldest segment. */
   async removeOldest(): Promise<void> {
     const { first } = this.#infos.shift() as SegmentInfo;
     const segment = this.#sealed.get(first);
     this.#sealed.delete(first);
-    await segment?.close();
+    await this.#close(segment === undefined ? [] : [segment]);
     // Renamed first: a folder that is half deleted must not be taken for a segment.
     const doomed = join(this.#folder, removedPrefix + segmentName(first));
     await rename(join(this.#folder, segmentName(first)), doomed);
@@ -139,23 +160,20 @@ export class Segments {
     await Promise.all([this.#open.close(), ...[...this.#sealed.values()].map((segment) => segment.close())]);
   }
 
+  async #close(segments: readonly Segment[]): Promise<void> {
+    await this.settled();
+    this.#closing = Promise.all(segments.map((segment) => segment.close())).then(() => {
+      this.#closing = undefined;
+    });
+    await this.#closing;
+  }
+
   #segment(first: Offset): Segment {
     if (first === this.#open.first) return this.#open;
     const segment = this.#sealed.get(first) ?? Segment.open(this.#folder, first);
     this.#sealed.delete(first);
     this.#sealed.set(first, segment);
-    this.#closeIdle();
     return segment;
-  }
-
-  #closeIdle(): void {
-    for (const [first, segment] of this.#sealed) {
-      if (this.#sealed.size <= openSealedMax) return;
-      if (!segment.sealed) continue;
-      this.#sealed.delete(first);
-      // Nothing waits for it: reads are synchronous, so none is under way.
-      segment.close().catch(() => {});
-    }
   }
 }
 

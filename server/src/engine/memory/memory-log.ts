@@ -63,7 +63,7 @@ export class MemoryLog implements Log {
 
   follow(after: Offset, signal: AbortSignal): AsyncIterable<Batch> {
     const everything = () => true;
-    const readAll = (from: Offset, budget: Budget) => collectPage(this.#after(from), everything, from, budget);
+    const readAll = async (from: Offset, budget: Budget) => collectPage(this.#after(from), everything, from, budget);
     return followTail(readAll, this.#tail, after, signal);
   }
 

@@ -1,0 +1,253 @@
+/** The order of a producer's drafts, through failures, repeats and changes of log, in every interleaving that hurts. */
+import { type Channel, dogearError } from "@dogear/shared";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Appended } from "../../server/src/engine/engine.ts";
+import type { Namespace } from "../../server/src/hub/namespace.ts";
+import { Sequencer, type Unnumbered } from "../../server/src/hub/sequencer.ts";
+import { whenDone } from "../support/temp.ts";
+import { type HeldLog, heldNamespace, settled } from "./support.ts";
+
+const outOfOrder = { refused: "out-of-order" };
+
+let a: Namespace;
+let b: Namespace;
+let logA: HeldLog;
+let logB: HeldLog;
+let sequencer: Sequencer;
+
+beforeEach(async () => {
+  ({ namespace: a, log: logA } = await heldNamespace("a"));
+  ({ namespace: b, log: logB } = await heldNamespace("b"));
+  sequencer = Sequencer.begin("p");
+});
+
+describe("without failures", () => {
+  beforeEach(() => {
+    logA.holding = logB.holding = false;
+  });
+
+  it("takes the next number and no other (P-24)", async () => {
+    expect(await append(2, a)).toEqual(outOfOrder);
+    expect(await append(1, a)).toEqual({ offset: 1, duplicate: false });
+    expect(await append(3, a)).toEqual(outOfOrder);
+    expect(await append(2, a)).toEqual({ offset: 2, duplicate: false });
+  });
+
+  it("answers a number it has seen with its first result (P-24)", async () => {
+    await append(1, a);
+    await append(2, b);
+    await append(3, a);
+    for (const _ of [1, 2]) {
+      expect(await append(1, a)).toEqual({ offset: 1, duplicate: true });
+      expect(await append(2, b)).toEqual({ offset: 1, duplicate: true });
+      expect(await append(3, a)).toEqual({ offset: 2, duplicate: true });
+    }
+    expect(await append(4, b)).toEqual({ offset: 2, duplicate: false });
+  });
+
+  it("takes a run of which the first were seen before (P-24, P-25)", async () => {
+    await sequencer.append(1, a, drafts(3));
+    expect(await sequencer.append(2, a, drafts(4))).toEqual([
+      { offset: 2, duplicate: true },
+      { offset: 3, duplicate: true },
+      { offset: 4, duplicate: false },
+      { offset: 5, duplicate: false },
+    ]);
+  });
+
+  it("goes over a number that was used up (P-26)", async () => {
+    await append(1, a);
+    expect(sequencer.use(3)).toBe(false);
+    expect(sequencer.use(2)).toBe(true);
+    expect(await append(3, a)).toEqual({ offset: 2, duplicate: false });
+    expect(sequencer.use(1)).toBe(true);
+    expect(await append(2, a)).toEqual({ refused: "outcome-unknown" });
+    expect(await append(4, a)).toEqual({ offset: 3, duplicate: false });
+  });
+
+  it("is found again by what the logs know (P-23, P-27)", async () => {
+    for (const number of [1, 3, 4]) await append(number, a), sequencer.use(2);
+    await append(5, b);
+    const found = (await Sequencer.find("p", [a, b])) as Sequencer;
+    expect(await found.append(6, a, drafts(1))).toEqual([{ offset: 4, duplicate: false }]);
+    expect(await found.append(5, b, drafts(1))).toEqual([{ offset: 1, duplicate: true }]);
+    expect(await Sequencer.find("q", [a, b])).toBeUndefined();
+  });
+
+  it("believes what the client says was settled, but does not go back for it (P-27)", async () => {
+    sequencer.settled(10);
+    expect(await append(11, a)).toEqual({ offset: 1, duplicate: false });
+    sequencer.settled(3);
+    expect(await append(12, a)).toEqual({ offset: 2, duplicate: false });
+  });
+
+  it("does not go back for a repeat whose result is not known (P-29)", async () => {
+    await append(1, a);
+    sequencer.use(2);
+    await append(3, a);
+    expect(await sequencer.append(1, a, drafts(3))).toEqual([
+      { offset: 1, duplicate: true },
+      { refused: "outcome-unknown" },
+      { offset: 2, duplicate: true },
+    ]);
+    expect(await append(4, a)).toEqual({ offset: 3, duplicate: false });
+  });
+});
+
+describe("a change of log", () => {
+  it("waits until the log before has answered", async () => {
+    const answers = [append(1, a), append(2, b), append(3, b), append(4, a)];
+    await settled();
+    expect([logA.held.length, logB.held.length]).toEqual([1, 0]);
+    await logA.release();
+    expect([logA.held.length, logB.held.length]).toEqual([0, 2]);
+    await logB.release();
+    expect(logA.held).toHaveLength(0);
+    await logB.release();
+    await logA.release();
+    expect(await Promise.all(answers)).toEqual([1, 1, 2, 2].map((offset) => ({ offset, duplicate: false })));
+  });
+
+  it("waits also where a repeat for the other log came between", async () => {
+    logB.holding = false;
+    await append(1, b);
+    logB.holding = true;
+    const answers = [append(2, a), append(1, b), append(3, b)];
+    await settled();
+    // Of the log b, only the repeat may be on its way: if 2 is lost and 3 is not, nobody knows that 2 is missing.
+    expect(logB.held.flatMap((one) => one.drafts.map(({ origin }) => origin))).toMatchObject([{ number: 1 }]);
+    await logB.release();
+    await logA.release();
+    await logB.release();
+    expect(await Promise.all(answers)).toMatchObject([{ offset: 1 }, { duplicate: true }, { offset: 2 }]);
+  });
+
+  it("answers a repeat of a draft that still waits for it with what becomes of that", async () => {
+    const answers = [append(1, a), append(2, b)];
+    // Its client came back by another connection before the hub noticed that the first one is gone.
+    const again = [append(1, a), append(2, b)];
+    await settled();
+    for (const log of [logA, logA, logB, logB]) if (log.held.length > 0) await log.release();
+    expect(await Promise.all(answers)).toEqual([
+      { offset: 1, duplicate: false },
+      { offset: 1, duplicate: false },
+    ]);
+    expect(await Promise.all(again)).toEqual([
+      { offset: 1, duplicate: true },
+      { offset: 1, duplicate: true },
+    ]);
+  });
+});
+
+describe("a failure for now", () => {
+  const full = () => dogearError("disk-full");
+
+  it("gives the number back, and what follows is out of order until it comes again (P-26)", async () => {
+    const first = failing(append(1, a));
+    const second = append(2, a);
+    await settled();
+    await logA.fail(full());
+    await logA.release();
+    expect(await first).toBe("disk-full");
+    expect(await second).toEqual(outOfOrder);
+    logA.holding = false;
+    expect(await append(2, a)).toEqual(outOfOrder);
+    expect(await append(1, a)).toEqual({ offset: 1, duplicate: false });
+    expect(await append(2, a)).toEqual({ offset: 2, duplicate: false });
+  });
+
+  it("of one log leaves nobody waiting who wanted another (P-26)", async () => {
+    const first = failing(append(1, a));
+    const others = [append(2, b), append(3, a), append(4, b)];
+    await settled();
+    await logA.fail(full());
+    expect(await first).toBe("disk-full");
+    expect(await soon(Promise.all(others))).toEqual([outOfOrder, outOfOrder, outOfOrder]);
+    logA.holding = logB.holding = false;
+    const again = [append(1, a), append(2, b), append(3, a), append(4, b)];
+    expect(await soon(Promise.all(again))).toEqual([1, 1, 2, 2].map((offset) => ({ offset, duplicate: false })));
+  });
+
+  it("that comes late does not take back what was sent again meanwhile (P-26)", async () => {
+    const first = failing(append(1, a));
+    const second = append(2, a);
+    await settled();
+    await logA.fail(full());
+    expect(await first).toBe("disk-full");
+    // The client sends both again while the old second one is on its way.
+    const again = [append(1, a), append(2, a)];
+    await settled();
+    await logA.release();
+    expect(await second).toEqual(outOfOrder);
+    await logA.release();
+    await logA.release();
+    expect(await Promise.all(again)).toEqual([1, 2].map((offset) => ({ offset, duplicate: false })));
+    logA.holding = false;
+    expect(await append(3, a)).toEqual({ offset: 3, duplicate: false });
+  });
+
+  it("of a run that is partly a repeat is one failure, with nothing left unhandled", async () => {
+    logA.holding = false;
+    await sequencer.append(1, a, drafts(2));
+    logA.holding = true;
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    whenDone(() => void process.off("unhandledRejection", note));
+    const run = failing(sequencer.append(1, a, drafts(4)));
+    await settled();
+    const held = [...logA.held];
+    // One commit held both, so both fail in one turn.
+    await Promise.all(held.map((one) => one.fail(full())));
+    expect(await run).toBe("disk-full");
+    expect(unhandled).toEqual([]);
+    logA.holding = false;
+    expect(await sequencer.append(1, a, drafts(4))).toEqual([
+      { offset: 1, duplicate: true },
+      { offset: 2, duplicate: true },
+      { offset: 3, duplicate: false },
+      { offset: 4, duplicate: false },
+    ]);
+  });
+
+  it("does not give back a number that a refusal has used up behind it (P-26)", async () => {
+    const first = failing(append(1, a));
+    expect(sequencer.use(2)).toBe(true);
+    await settled();
+    await logA.fail(full());
+    expect(await first).toBe("disk-full");
+    logA.holding = false;
+    expect(await append(1, a)).toEqual({ offset: 1, duplicate: false });
+    // The client has its answer for 2 and does not send it again.
+    expect(await append(3, a)).toEqual({ offset: 2, duplicate: false });
+  });
+});
+
+async function append(number: number, namespace: Namespace): Promise<Appended> {
+  const [answer] = await sequencer.append(number, namespace, drafts(1));
+  return answer as Appended;
+}
+
+function drafts(length: number): Unnumbered[] {
+  return Array.from({ length }, () => ({
+    channel: "c" as Channel,
+    attributes: "",
+    data: Buffer.from("1"),
+    id: undefined,
+  }));
+}
+
+/** The code with which a promise is rejected. */
+function failing(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => "no failure",
+    (error: { code: string }) => error.code,
+  );
+}
+
+/** What a promise resolves with when everything has happened that can. */
+async function soon<T>(promise: Promise<T>): Promise<T | "still waiting"> {
+  await settled();
+  await settled();
+  return Promise.race([promise, settled().then(() => "still waiting" as const)]);
+}
