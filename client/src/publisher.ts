@@ -75,6 +75,8 @@ export class Publisher {
   readonly #sent = new Map<number, Waiting>();
   #sentLength = 0;
   #nextNumber = 1;
+  /** Numbers whose drafts were refused for good, of which the hub must know while older ones have no answer (P-27). */
+  #refused: number[] = [];
 
   #producer: string;
   /** The hub's time at the last welcome under this producer, and ours when that session was lost. */
@@ -115,7 +117,9 @@ export class Publisher {
     const { runtime, limits } = this.#connection;
     if (runtime.now() - this.#lostAt > limits.producerMemoryMs) this.#renew();
     const [lowest = this.#nextNumber] = this.#sent.keys();
-    return { id: this.#producer, settled: lowest - 1, seen: this.#seen };
+    this.#refused = this.#refused.filter((number) => number > lowest);
+    const refused = this.#refused.length > 0 ? this.#refused : undefined;
+    return { id: this.#producer, settled: lowest - 1, refused, seen: this.#seen };
   }
 
   /** A session has begun: everything without an answer goes again, in order, before anything new (P-25). */
@@ -137,6 +141,7 @@ export class Publisher {
   published({ is, number, ...published }: PublishedEnvelope): void {
     this.#retry.reset();
     this.#settle(number)?.resolve(published);
+    if (this.#sent.size === 0) this.#refused = [];
     this.#pump();
   }
 
@@ -149,6 +154,7 @@ export class Publisher {
       this.#connection.restart(error.code);
     } else if (error.retry === "no" && error.code !== "out-of-order") {
       this.#settle(number)?.reject(error);
+      this.#refused.push(number);
       this.#pump();
     } else {
       // It did not use up its number, and what follows it is or will be out of order (P-26).
@@ -236,6 +242,7 @@ export class Publisher {
     this.end(failure("producer-forgotten"));
     this.#producer = this.#connection.runtime.newId();
     this.#nextNumber = 1;
+    this.#refused = [];
     this.#seen = undefined;
   }
 }

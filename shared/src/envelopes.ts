@@ -26,6 +26,9 @@ const count = z.number().int().positive();
 const milliseconds = z.number().int().nonnegative();
 const position = z.strictObject({ epoch, offset });
 
+/** Most numbers that `hello` can name as refused. */
+const refusedMax = 10_000;
+
 const hello = z.strictObject({
   is: z.literal("hello"),
   protocol: z.number().int(),
@@ -35,6 +38,8 @@ const hello = z.strictObject({
       id: name,
       /** Every number up to here has been settled: the client needs no answer for it any more. */
       settled: z.number().int().nonnegative(),
+      /** Numbers above `settled` whose drafts were refused for good: they do not come again. */
+      refused: z.array(number).max(refusedMax).optional(),
       /** The `time` of the last welcome this producer got, so that the hub can tell new from forgotten. */
       seen: milliseconds.optional(),
     })

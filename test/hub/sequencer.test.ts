@@ -1,5 +1,6 @@
 /** The order of a producer's drafts, through failures, repeats and changes of log, in every interleaving that hurts. */
-import { type Channel, dogearError } from "@dogear/shared";
+import { type Channel, dogearError, type Offset, type Pattern } from "@dogear/shared";
+import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Appended } from "../../server/src/engine/engine.ts";
 import type { Namespace } from "../../server/src/hub/namespace.ts";
@@ -66,7 +67,9 @@ describe("without failures", () => {
   });
 
   it("is found again by what the logs know (P-23, P-27)", async () => {
-    for (const number of [1, 3, 4]) await append(number, a), sequencer.use(2);
+    await append(1, a);
+    sequencer.use(2);
+    await sequencer.append(3, a, drafts(2));
     await append(5, b);
     const found = (await Sequencer.find("p", [a, b])) as Sequencer;
     expect(await found.append(6, a, drafts(1))).toEqual([{ offset: 4, duplicate: false }]);
@@ -221,7 +224,98 @@ describe("a failure for now", () => {
     // The client has its answer for 2 and does not send it again.
     expect(await append(3, a)).toEqual({ offset: 2, duplicate: false });
   });
+
+  it("keeps the order of what is published, whatever fails and whatever is sent again (P-24, P-26)", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(5), { maxLength: 60 }), async (choices) => {
+        const parts = { a: await heldNamespace("a"), b: await heldNamespace("b") };
+        const drawn = Sequencer.begin("p");
+        const world = new World(drawn, [parts.a, parts.b]);
+        for (const choice of choices) await world.step(choice);
+        await world.finish();
+        expect(world.unanswered).toEqual([]);
+        for (const { namespace } of [parts.a, parts.b]) {
+          const numbers = await world.numbersIn(namespace);
+          expect(numbers).toEqual([...new Set(numbers)].sort((x, y) => x - y));
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
 });
+
+/** A client that sends eight drafts to two logs, some of them refused, and keeps to the rules whatever happens. */
+class World {
+  /** Numbers without an answer for good. */
+  unanswered = [1, 2, 3, 4, 5, 6, 7, 8];
+  readonly #sequencer: Sequencer;
+  readonly #logs: readonly { readonly namespace: Namespace; readonly log: HeldLog }[];
+  #mustResend = false;
+  #sent = 0;
+  #open = 0;
+
+  constructor(drawn: Sequencer, logs: World["#logs"]) {
+    this.#sequencer = drawn;
+    this.#logs = logs;
+  }
+
+  async step(choice: number): Promise<void> {
+    const held = this.#logs.filter(({ log }) => log.held.length > 0);
+    const log = held[choice % Math.max(1, held.length)]?.log;
+    if (choice < 3) this.#send();
+    else if (choice < 5) await log?.release();
+    else await log?.fail(dogearError("disk-full"));
+    await settled();
+  }
+
+  async finish(): Promise<void> {
+    for (let round = 0; round < 100 && this.unanswered.length > 0; round++) {
+      for (let i = 0; i < 8; i++) this.#send();
+      for (const { log } of this.#logs) if (log.held.length > 0) await log.release();
+      await settled();
+    }
+  }
+
+  /** The numbers of what a log holds, as their data. */
+  async numbersIn({ log }: Namespace): Promise<number[]> {
+    const everything = { messages: 1_000, bytes: 1_000_000, scan: 1_000_000 };
+    const { messages } = await log.read(">" as Pattern, 0 as Offset, everything);
+    return (JSON.parse(`[${messages.bytes}]`) as { data: number }[]).map(({ data }) => data);
+  }
+
+  /** Sends the next draft; after a failure, all from the first one without an answer, once nothing is on its way. */
+  #send(): void {
+    if (this.#mustResend && this.#open === 0) {
+      this.#mustResend = false;
+      this.#sent = 0;
+    }
+    const number = this.unanswered.find((one) => one > this.#sent);
+    if (number === undefined || this.#mustResend) return;
+    this.#sent = number;
+    // Every third is refused by the hub before it comes to a log.
+    if (number % 3 === 0) {
+      if (this.#sequencer.use(number)) this.#settle(number);
+      else this.#mustResend = true;
+      return;
+    }
+    this.#open++;
+    const { namespace } = this.#logs[number % 2] as World["#logs"][0];
+    this.#sequencer
+      .append(number, namespace, [{ ...(drafts(1)[0] as Unnumbered), data: Buffer.from(String(number)) }])
+      .then(([answer]) => {
+        if (answer === undefined || "refused" in answer) this.#mustResend = true;
+        else this.#settle(number);
+      })
+      .catch(() => {
+        this.#mustResend = true;
+      })
+      .finally(() => this.#open--);
+  }
+
+  #settle(number: number): void {
+    this.unanswered = this.unanswered.filter((one) => one !== number);
+  }
+}
 
 async function append(number: number, namespace: Namespace): Promise<Appended> {
   const [answer] = await sequencer.append(number, namespace, drafts(1));

@@ -161,6 +161,15 @@ describe("what a client says was settled", () => {
     expect(await ask(second, 4)).toMatchObject({ offset: 4, duplicate: false });
   });
 
+  it("may have refusals above it, which are passed over (P-27)", async () => {
+    const hub = await startHub();
+    const socket = await greet(hub, { producer: { id: "p", settled: 1, refused: [3, 4, 6] } });
+    socket.send([2, 5, 7].map((number) => draft(number)));
+    for (const [i, number] of [2, 5, 7].entries()) {
+      expect(await socket.next("published")).toMatchObject({ number, offset: i + 1, duplicate: false });
+    }
+  });
+
   it("covers a refusal that the hub has forgotten in a restart (P-27)", async () => {
     const data = temporaryFolder();
     const before = await startHub({ data });

@@ -6,7 +6,7 @@ import type { Command, Shell } from "./command.ts";
 import { mistyped, parse } from "./command-line.ts";
 import { helpOf, overview } from "./help.ts";
 import { commands } from "./table.ts";
-import { CommandError, exits, Interrupted, signalExits } from "./usage.ts";
+import { CommandError, exits, Interrupted, refusal, signalExits } from "./usage.ts";
 
 const names = [...commands.map(({ name }) => name), "help"];
 
@@ -66,6 +66,6 @@ function outcome(error: unknown, command = ""): { code: number; sentence: string
   }
   if (error instanceof CommandError) return { code: exits[error.exit].code, sentence: message };
   if (error instanceof Interrupted) return { code: signalExits[error.signal], sentence: message };
-  if (error instanceof DogearError) return { code: exits.refused.code, sentence: `${message} (${error.code})` };
+  if (error instanceof DogearError) return { code: exits.refused.code, sentence: refusal(error) };
   return { code: exits.internal.code, sentence: `Internal error: ${message} (DEBUG=dogear shows where.)` };
 }

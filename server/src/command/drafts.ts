@@ -1,8 +1,8 @@
 /** Drafts on their way to the hub: no more than there is room for, and what became of them. */
 import type { Offset, Published } from "@dogear/client";
 
-/** Room for drafts that wait for their answer: fewer than the client's own queue takes. */
-const draftsMax = 8_192;
+/** Room for drafts that wait for their answer: twice what the client has in flight, so that it never has to wait. */
+const draftsMax = 2_048;
 const bytesMax = 16 * 1_024 * 1_024;
 
 export class Drafts {

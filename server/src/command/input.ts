@@ -19,7 +19,7 @@ export async function* lines(
   let number = 0;
   let rest: Buffer[] = [];
   let restBytes = 0;
-  for await (const chunk of input) {
+  for await (const chunk of read(input)) {
     let start = 0;
     for (let end = chunk.indexOf(lineFeed); end >= 0; end = chunk.indexOf(lineFeed, start)) {
       const tail = chunk.subarray(start, end);
@@ -41,7 +41,7 @@ export async function* lines(
 export async function whole(input: AsyncIterable<Buffer>, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of input) {
+  for await (const chunk of read(input)) {
     chunks.push(chunk);
     bytes += chunk.length;
     if (bytes > bytesMax) {
@@ -49,6 +49,16 @@ export async function whole(input: AsyncIterable<Buffer>, bytesMax: number): Pro
     }
   }
   return Buffer.concat(chunks);
+}
+
+async function* read(input: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* input;
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    if (name === "AbortError") throw cause;
+    throw new CommandError("data", `The input cannot be read: ${message}.`, { cause });
+  }
 }
 
 const lineFeed = 0x0a;

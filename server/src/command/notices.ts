@@ -1,15 +1,29 @@
-/** What becomes of a subscription and its connection, in sentences for the person who watches. */
-import type { Dogear, Resumed, Subscription, SubscriptionEvents } from "@dogear/client";
+/** What becomes of a subscription and its connection, for the person or the program that reads standard error. */
+import type { Writable } from "node:stream";
+import { type Dogear, DogearError, type Resumed, type Subscription, type SubscriptionEvents } from "@dogear/client";
+import { refusal } from "./usage.ts";
+
+export interface NoticesOptions {
+  /** The hub's. */
+  readonly url: string;
+  /** Leaves out all but gaps and errors. */
+  readonly quiet: boolean;
+  readonly output: Writable;
+}
 
 /** The WebSocket close code of a connection that broke off without one. */
 const abnormal = 1006;
 
-export function giveNotices(
-  dogear: Dogear,
-  subscription: Subscription,
-  url: string,
-  say: (text: string) => void,
-): void {
+export function giveNotices(dogear: Dogear, subscription: Subscription, options: NoticesOptions): void {
+  const { url, quiet, output } = options;
+  const say = (sentence: string): void => void output.write(`dogear: ${sentence}\n`);
+
+  subscription.addEventListener("gap", ({ detail: gap }) => output.write(`${JSON.stringify({ gap })}\n`));
+  dogear.addEventListener("error", ({ detail: { error } }) =>
+    say(error instanceof DogearError ? refusal(error) : String(error)),
+  );
+  if (quiet) return;
+
   let connected = false;
   let lost = false;
   dogear.addEventListener("state", ({ detail: { name, code, reason } }) => {

@@ -2,7 +2,7 @@
 import type { Shell } from "./command.ts";
 
 const everyMs = 250;
-const eraseLine = "\r\u001b[K";
+const eraseRest = "\u001b[K";
 
 /** Shows the count and its rate until the function it returns is called. Shows nothing where no person looks. */
 export function showProgress(stderr: Shell["stderr"], count: () => number): () => void {
@@ -16,8 +16,6 @@ export function showProgress(stderr: Shell["stderr"], count: () => number): () =
   }, everyMs);
   return () => {
     clearInterval(timer);
-    stderr.write(eraseLine);
+    stderr.write(`\r${eraseRest}`);
   };
 }
-
-const eraseRest = "\u001b[K";

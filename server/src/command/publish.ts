@@ -1,16 +1,13 @@
 /** `dogear publish`: one message from the command line, or one for each line of standard input. */
-import { addAbortSignal } from "node:stream";
-import { connect, type Dogear, DogearError, isChannel, type PublishOptions } from "@dogear/client";
+import { addAbortSignal, type Readable } from "node:stream";
+import { connect, type Dogear, DogearError, isChannel, type Published, type PublishOptions } from "@dogear/client";
 import { dogearError, isJsonType } from "@dogear/shared";
 import { type Command, command, type Shell, stopped } from "./command.ts";
 import { Drafts } from "./drafts.ts";
 import { Hub, hubOptions } from "./hub.ts";
 import { lines, whole } from "./input.ts";
 import { showProgress } from "./progress.ts";
-import { CommandError, Interrupted, noMore } from "./usage.ts";
-
-/** More than the client's own, since a file is published as fast as the hub can. */
-const inFlightMax = 4_096;
+import { CommandError, Interrupted, noMore, refusal } from "./usage.ts";
 
 export const publish: Command = command({
   name: "publish",
@@ -45,20 +42,28 @@ export const publish: Command = command({
     noMore(more, "data is one word, in quotes where it has spaces.");
     const { key, type, header: given } = values;
     const headers = given && Object.fromEntries(given.map(header));
-    const options = { ...(key && { key }), ...(type && { type }), ...(headers && { headers }) };
+    const options: PublishOptions = {
+      ...(key !== undefined && { key }),
+      ...(type !== undefined && { type }),
+      ...(headers && { headers }),
+    };
     const hub = new Hub(values, shell.env);
     if (data === "-" && shell.stdin.isTTY) shell.stderr.write("Reading from this terminal; Ctrl-D ends it.\n");
 
-    const dogear = connect(hub.url, { publish: { inFlightMax } });
+    const dogear = connect(hub.url);
+    const send: Send = (payload) => dogear.publish(channel, payload, options);
     try {
       await hub.reach(dogear, shell.stop);
-      if (data === "-" && isJsonType(type)) await publishLines(dogear, channel, options, shell);
-      else await publishOne(dogear, channel, await payload(dogear, data, type, shell), options, shell);
+      if (data !== "-") await publishOne(send, isJsonType(type) ? jsonOrString(data) : Buffer.from(data), shell);
+      else if (isJsonType(type)) await publishLines(send, dogear, shell);
+      else await publishOne(send, await whole(input(shell), dogear.limits.messageBytesMax), shell);
     } finally {
       await dogear.close();
     }
   },
 });
+
+type Send = (payload: unknown) => Promise<Published>;
 
 function header(text: string): [string, string] {
   const [, name, value] = text.match(/^([^=]+)=(.*)$/s) ?? [];
@@ -66,10 +71,8 @@ function header(text: string): [string, string] {
   throw new CommandError("usage", `--header is a name=value, not ${JSON.stringify(text)}.`);
 }
 
-async function payload({ limits }: Dogear, data: string, type: string | undefined, shell: Shell): Promise<unknown> {
-  if (isJsonType(type)) return jsonOrString(data);
-  if (data !== "-") return Buffer.from(data);
-  return whole(addAbortSignal(shell.stop, shell.stdin), limits.messageBytesMax);
+function input({ stdin, stop }: Shell): Readable {
+  return addAbortSignal(stop, stdin);
 }
 
 function jsonOrString(data: string): unknown {
@@ -80,28 +83,23 @@ function jsonOrString(data: string): unknown {
   }
 }
 
-async function publishOne(
-  dogear: Dogear,
-  channel: string,
-  data: unknown,
-  options: PublishOptions,
-  { stdout, stop }: Shell,
-): Promise<void> {
-  const { epoch, offset, duplicate, durability } = await dogear.publish(channel, data, { ...options, signal: stop });
-  stdout.write(`${JSON.stringify({ epoch, offset, duplicate, durability })}\n`);
+async function publishOne(send: Send, payload: unknown, shell: Shell): Promise<void> {
+  const answer = await Promise.race([send(payload), stopped(shell)]);
+  if (!answer) throw new Interrupted(shell.stop.reason.signal, "the hub has not confirmed the message");
+  const { epoch, offset, duplicate, durability } = answer;
+  shell.stdout.write(`${JSON.stringify({ epoch, offset, duplicate, durability })}\n`);
 }
 
 /** Publishes until the end of the input, or what is wrong with it; and then says what was published, either way. */
-async function publishLines(dogear: Dogear, channel: string, options: PublishOptions, shell: Shell): Promise<void> {
+async function publishLines(send: Send, dogear: Dogear, shell: Shell): Promise<void> {
   const drafts = new Drafts();
   const hideProgress = showProgress(shell.stderr, () => drafts.published);
   const stop = stopped(shell);
   let wrong: unknown;
   try {
-    const input = addAbortSignal(shell.stop, shell.stdin);
-    for await (const { number, text } of lines(input, dogear.limits.frameBytesMax)) {
+    for await (const { number, text } of lines(input(shell), dogear.limits.frameBytesMax)) {
       if (text.trim() === "") continue;
-      drafts.add(number, text.length, dogear.publish(channel, json(number, text), options));
+      drafts.add(number, text.length, send(json(number, text)));
       if (drafts.full) await Promise.race([drafts.room(), stop]);
       if (drafts.refused) break;
     }
@@ -132,8 +130,7 @@ function complain({ published, taken, refused }: Drafts, wrong: unknown, stop: A
   }
   const confirmed = `Messages published: ${published}.`;
   if (refused?.error instanceof DogearError) {
-    const { code, message } = refused.error;
-    throw new CommandError("refused", `Line ${refused.line}: ${message} (${code}) ${confirmed}`);
+    throw new CommandError("refused", `Line ${refused.line}: ${refusal(refused.error)} ${confirmed}`);
   }
   if (refused) throw refused.error;
   if (wrong instanceof CommandError) throw new CommandError(wrong.exit, `${wrong.message} ${confirmed}`);

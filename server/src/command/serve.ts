@@ -56,7 +56,7 @@ export const serve: Command = command({
     const logger = jsonLogger((line) => shell.stderr.write(line), systemClock.now);
     let fatal: (error: unknown) => void = () => {};
     const failed = new Promise<never>((_, reject) => {
-      fatal = reject;
+      fatal = (error) => reject(new CommandError("internal", `The log cannot be written: ${error}.`, { cause: error }));
     });
     const server = await start({
       port: integer("port", values.port, 0, 65_535),
@@ -70,15 +70,18 @@ export const serve: Command = command({
     const sensors = demo ? startSensors(local(server).replace("http", "ws"), { logger }) : undefined;
     shell.stdout.write(`dogear listening on ${server.url.replace("ws", "http")}\n`);
     if (demo) shell.stdout.write(`See this machine at ${local(server)}; the data is in ${data}.\n`);
-    try {
-      await Promise.race([stopped(shell), failed, shell.crashed]);
+
+    const untilStopped = async (): Promise<void> => {
+      await stopped(shell);
       logger.info("stopping", { signal: shell.stop.reason.signal });
       await sensors?.stop();
-      await Promise.race([server.close(), failed, shell.crashed]);
+      await server.close();
       logger.info("stopped");
+    };
+    try {
+      await Promise.race([untilStopped(), failed, shell.crashed]);
     } catch (error) {
-      logger.error("failed", { error });
-      await sensors?.stop();
+      logger.error("failed", { error: (error as Error).cause ?? error });
       throw error;
     }
   },

@@ -1,6 +1,7 @@
 /** `dogear subscribe`: messages as lines of JSON, each acknowledged when it has been written. */
 import { setTimeout } from "node:timers/promises";
 import { connect, type Epoch, type Offset, type SubscribeOptions } from "@dogear/client";
+import { nameLengthMax } from "@dogear/shared";
 import { type Command, command, stopped } from "./command.ts";
 import { closeWithinMs, Hub, hubOptions } from "./hub.ts";
 import { giveNotices } from "./notices.ts";
@@ -52,30 +53,22 @@ export const subscribe: Command = command({
   ],
   next: 'Programs do the same with the SDK, @dogear/client. To publish: "dogear help publish".',
   async run(values, [pattern, ...more], shell) {
-    if (pattern === undefined)
-      throw new CommandError("usage", "subscribe needs a pattern, such as '>' for everything.");
+    if (pattern === undefined) throw new CommandError("usage", "subscribe needs a pattern; '>' is everything.");
     noMore(more, "subscribe takes one pattern, in quotes.");
-    if (values.reset && values.as === undefined) throw new CommandError("usage", "--reset goes with --as.");
-    const options: SubscribeOptions = {
-      cursor: values.as !== undefined,
-      from: place(values.from),
-      reset: values.reset ?? false,
-      window: { messages: integer("window", values.window, 1) },
-      onGap: "continue",
-      acknowledge: "manual",
-    };
-    const count = values.count === undefined ? Number.POSITIVE_INFINITY : integer("count", values.count, 1);
-    const printer = new Printer(shell.stdout, { count, untilCaughtUp: values["until-caught-up"] ?? false });
+    const { as, count, quiet } = values;
+    const options = request(values);
+    const printer = new Printer(shell.stdout, {
+      count: count === undefined ? Number.POSITIVE_INFINITY : integer("count", count, 1),
+      untilCaughtUp: values["until-caught-up"] ?? false,
+    });
     const hub = new Hub(values, shell.env);
-    const tell = (line: string): void => void shell.stderr.write(`${line}\n`);
 
-    const dogear = connect(hub.url, values.as === undefined ? {} : { subscriber: values.as });
+    const dogear = connect(hub.url, as === undefined ? {} : { subscriber: as });
     try {
       const subscription = dogear.subscribe(pattern, options, (message) => printer.print(message));
-      subscription.addEventListener("gap", ({ detail: gap }) => tell(JSON.stringify({ gap })));
       subscription.addEventListener("live", () => printer.pace(true));
       subscription.addEventListener("behind", () => printer.pace(false));
-      if (!values.quiet) giveNotices(dogear, subscription, hub.url, (sentence) => tell(`dogear: ${sentence}`));
+      giveNotices(dogear, subscription, { url: hub.url, quiet: quiet ?? false, output: shell.stderr });
       const stop = stopped(shell);
       const ended = Promise.race([subscription.ended, printer.ended, stop]);
       await Promise.race([hub.reach(dogear), ended]);
@@ -89,6 +82,28 @@ export const subscribe: Command = command({
     }
   },
 });
+
+interface Asked {
+  readonly as: string | undefined;
+  readonly from: string;
+  readonly reset: boolean | undefined;
+  readonly window: string;
+}
+
+function request({ as, from, reset = false, window }: Asked): SubscribeOptions {
+  if (reset && as === undefined) throw new CommandError("usage", "--reset goes with --as.");
+  if (as === "" || (as !== undefined && as.length > nameLengthMax)) {
+    throw new CommandError("usage", `--as is a name of 1 to ${nameLengthMax} characters.`);
+  }
+  return {
+    cursor: as !== undefined,
+    from: place(from),
+    reset,
+    window: { messages: integer("window", window, 1) },
+    onGap: "continue",
+    acknowledge: "manual",
+  };
+}
 
 function place(text: string): NonNullable<SubscribeOptions["from"]> {
   if (text === "latest" || text === "earliest") return text;

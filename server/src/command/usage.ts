@@ -1,4 +1,5 @@
 /** How a command ends: its exit codes, after sysexits.h, and the errors that lead to them. */
+import { type DogearError, sentences } from "@dogear/shared";
 
 export const exits = {
   ok: { code: 0, says: "done, or stopped in good order" },
@@ -35,6 +36,11 @@ export class Interrupted extends Error {
     this.name = "Interrupted";
     this.signal = signal;
   }
+}
+
+/** An error of the hub or the client, as a sentence that ends with its name. */
+export function refusal({ code, message }: DogearError): string {
+  return `${message || sentences[code]} (${code})`;
 }
 
 /** The value of an option that is a whole number. */

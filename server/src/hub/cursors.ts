@@ -96,33 +96,33 @@ export class Cursors {
   }
 
   async #claim(key: string, claim: Parameters<Cursors["claim"]>[1]): Promise<Cursor> {
-    const holder = { takenOver: claim.takenOver };
     for (let tries = 0; tries < claimsMax; tries++) {
-      this.#takeFromHolder(key);
       await this.#flushing;
       const held = this.#held.get(key);
-      const stored = held === undefined ? await this.#load(key) : { record: held.record, version: held.version };
-      const start = stored === undefined || claim.reset ? await claim.start() : positionOf(stored.record);
+      const stored = held ?? (await this.#load(key));
+      const anew = stored === undefined || claim.reset;
+      const start = anew ? await claim.start() : positionOf(stored.record);
       const record = { ...start, fence: (stored?.record.fence ?? 0) + 1, time: this.#clock.now() };
       const version = await this.#state.put(key, encode(record), stored?.version ?? 0);
-      if (version === undefined) {
-        if (held !== undefined) this.#drop(held);
-        continue;
-      }
-      const claimed: Held = { key, record, version, holder };
-      if (held !== undefined) this.#dirty.delete(held);
-      this.#held.set(key, claimed);
-      return this.#handle(claimed, start);
+      if (version !== undefined) return this.#claimed({ key, record, version, holder: claim }, anew ? undefined : held);
+      if (held !== undefined) this.#lost(held);
     }
     throw new Error(`The cursor ${key} is claimed by others all the time.`);
   }
 
-  /** Whoever holds it hears of it now, and what they say from now on is ignored. */
-  #takeFromHolder(key: string): void {
-    const held = this.#held.get(key);
-    const holder = held?.holder;
-    if (held !== undefined) held.holder = undefined;
-    holder?.takenOver();
+  /** Takes the cursor from whoever held it: they hear of it now, and what they say from now on is ignored. */
+  #claimed(claimed: Held, goesOn: Held | undefined): Cursor {
+    const held = this.#held.get(claimed.key);
+    // While the claim was being stored, the holder before may have acknowledged more.
+    if (goesOn !== undefined && goesOn.record.offset > claimed.record.offset) {
+      claimed.record = { ...claimed.record, ...positionOf(goesOn.record) };
+      this.#dirty.add(claimed);
+      this.#schedule();
+    }
+    if (held !== undefined) this.#dirty.delete(held);
+    this.#held.set(claimed.key, claimed);
+    held?.holder?.takenOver();
+    return this.#handle(claimed, positionOf(claimed.record));
   }
 
   #handle(held: Held, start: Position): Cursor {

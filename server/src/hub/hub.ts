@@ -52,7 +52,9 @@ export interface Outcome {
 export interface ProducerHello {
   readonly id: string;
   readonly settled: number;
-  readonly seen: number | undefined;
+  /** Numbers above `settled` that were refused. */
+  readonly refused?: readonly number[] | undefined;
+  readonly seen?: number | undefined;
 }
 
 export class Hub {
@@ -88,7 +90,7 @@ export class Hub {
   }
 
   /** Finds or begins a producer's sequence; `undefined` where it was forgotten. Give it back with `leave`. */
-  async produce(user: string, { id, settled, seen }: ProducerHello): Promise<Sequencer | undefined> {
+  async produce(user: string, { id, settled, refused, seen }: ProducerHello): Promise<Sequencer | undefined> {
     const name = `${user}/${id}`;
     let used = this.#producers.get(name);
     if (used === undefined) {
@@ -97,7 +99,7 @@ export class Hub {
     }
     used.uses++;
     const sequencer = await used.sequencer;
-    sequencer?.settled(settled);
+    sequencer?.settled(settled, refused);
     return sequencer;
   }
 

@@ -2,6 +2,8 @@
  * Keeps one producer's drafts in order: the next number is taken, an old one is answered with its first result, one
  * that skips ahead is refused.
  *
+ *     append ──► #waiting ── in order, to one log at a time ──► in flight ──► answered
+ *
  * A producer's drafts go to the logs of several namespaces. While some are on their way to one log, a draft for
  * another waits, so that at any moment only one log can have lost the end of the sequence; that is what makes the
  * highest number found in any log the last one settled.
@@ -12,23 +14,31 @@ import type { Namespace } from "./namespace.ts";
 /** A draft before its number is put to it. */
 export type Unnumbered = Omit<Draft, "origin">;
 
-const outOfOrder: Appended = { refused: "out-of-order" };
-
-interface Waiting {
+/** Drafts with consecutive numbers for one log. */
+interface Run {
+  readonly first: number;
   readonly namespace: Namespace;
-  readonly resume: () => void;
+  readonly drafts: readonly Unnumbered[];
+  /** They were seen before: nothing is appended, and nothing depends on them. */
+  readonly repeats: boolean;
+  readonly answer: (answers: readonly Appended[] | Promise<readonly Appended[]>) => void;
 }
+
+const outOfOrder: Appended = { refused: "out-of-order" };
 
 export class Sequencer {
   readonly #producer: string;
   #next: number;
   /** The last number handed to each namespace's log. */
   readonly #last: Map<Namespace, number>;
-  /** The log that drafts are on their way to, and how many. */
+  /** Numbers that are used without a message, at or above what may have to be taken back. */
+  readonly #used = new Set<number>();
+  #waiting: Run[] = [];
+  /** The log that drafts are on their way to, and how many runs of them. */
   #current: Namespace | undefined;
   #inFlight = 0;
-  /** Drafts that wait for their turn at another log, in order. */
-  readonly #waiting: Waiting[] = [];
+  /** How often numbers were taken back. A run that was handed over before fails for a reason already dealt with. */
+  #setbacks = 0;
 
   private constructor(producer: string, next: number, last: Map<Namespace, number>) {
     this.#producer = producer;
@@ -48,46 +58,96 @@ export class Sequencer {
     return new Sequencer(producer, 1, new Map());
   }
 
-  /** Takes the client's word that every number up to here is settled. */
-  settled(number: number): void {
-    if (number >= this.#next) this.#next = number + 1;
+  /** Takes the client's word that every number up to one is settled, and which above it were refused. */
+  settled(number: number, refused: readonly number[] = []): void {
+    for (const one of refused) if (one >= this.#next) this.#used.add(one);
+    this.#advance(Math.max(this.#next, number + 1));
   }
 
-  /**
-   * Uses up a number whose draft is refused for good, or recognised by something else. False where the number skips
-   * ahead: then it is not used.
-   */
+  /** Uses up a number whose draft is refused for good. False where it skips ahead: then it is not used. */
   use(number: number): boolean {
-    if (number === this.#next) this.#next++;
-    return number < this.#next;
+    if (number > this.#next) return false;
+    if (number === this.#next) {
+      this.#used.add(number);
+      this.#advance(number);
+    }
+    return true;
   }
 
   /** Appends drafts with consecutive numbers, the first of which is given, and answers each. */
   async append(first: number, namespace: Namespace, drafts: readonly Unnumbered[]): Promise<readonly Appended[]> {
     if (first > this.#next) return drafts.map(() => outOfOrder);
     const repeated = Math.min(drafts.length, this.#next - first);
+    if (repeated === drafts.length) return this.#enqueue(first, namespace, drafts, true);
     if (repeated > 0) {
-      const repeats = this.#hand(first, namespace, drafts.slice(0, repeated), "repeat");
-      const rest = drafts.slice(repeated);
-      const appended = rest.length === 0 ? [] : this.append(first + repeated, namespace, rest);
-      return [...(await repeats), ...(await appended)];
+      const [repeats, rest] = await Promise.all([
+        this.#enqueue(first, namespace, drafts.slice(0, repeated), true),
+        this.append(first + repeated, namespace, drafts.slice(repeated)),
+      ]);
+      return [...repeats, ...rest];
     }
-    this.#next += drafts.length;
-    if (this.#waiting.length > 0 || (this.#inFlight > 0 && this.#current !== namespace)) {
-      await new Promise<void>((resume) => this.#waiting.push({ namespace, resume }));
-      // One before it may have failed meanwhile.
-      if (first >= this.#next) return drafts.map(() => outOfOrder);
-    }
-    return this.#hand(first, namespace, drafts, this.#last.get(namespace) ?? 0);
+    this.#advance(first + drafts.length);
+    return this.#enqueue(first, namespace, drafts, false);
   }
 
-  async #hand(
+  /** Moves on to a number, and past those behind it that are used already. */
+  #advance(next: number): void {
+    this.#next = next;
+    while (this.#used.has(this.#next)) this.#next++;
+  }
+
+  #enqueue(
     first: number,
     namespace: Namespace,
     drafts: readonly Unnumbered[],
-    before: number | "repeat",
+    repeats: boolean,
   ): Promise<readonly Appended[]> {
-    const numbered = drafts.map(({ channel, attributes, data, id }, i): Draft => {
+    const [head] = this.#waiting;
+    // A repeat waits only for itself.
+    if (repeats && (head === undefined || first + drafts.length <= head.first)) {
+      return namespace.log.append(this.#numbered(first, drafts, "repeat"));
+    }
+    return new Promise((answer) => {
+      this.#waiting.push({ first, namespace, drafts, repeats, answer });
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    for (let run = this.#waiting[0]; run !== undefined; run = this.#waiting[0]) {
+      if (this.#inFlight > 0 && this.#current !== run.namespace) return;
+      this.#waiting.shift();
+      this.#current = run.namespace;
+      this.#inFlight++;
+      run.answer(this.#hand(run));
+    }
+  }
+
+  async #hand({ first, namespace, drafts, repeats }: Run): Promise<readonly Appended[]> {
+    const before = this.#last.get(namespace) ?? 0;
+    if (!repeats) this.#last.set(namespace, first + drafts.length - 1);
+    const setbacks = this.#setbacks;
+    const takeBack = (number: number) => {
+      if (!repeats && setbacks === this.#setbacks)
+        this.#takeBack(number, namespace, number === first ? before : number - 1);
+    };
+    try {
+      const answers = await namespace.log.append(this.#numbered(first, drafts, repeats ? "repeat" : before));
+      const refused = answers.findIndex((answer) => "refused" in answer);
+      if (refused >= 0) takeBack(first + refused);
+      return answers;
+    } catch (error) {
+      takeBack(first);
+      throw error;
+    } finally {
+      this.#inFlight--;
+      if (this.#inFlight === 0) this.#pump();
+      if (this.#inFlight === 0) for (const number of this.#used) if (number < this.#next) this.#used.delete(number);
+    }
+  }
+
+  #numbered(first: number, drafts: readonly Unnumbered[], before: number | "repeat"): readonly Draft[] {
+    return drafts.map(({ channel, attributes, data, id }, i) => {
       const previous = before === "repeat" || i === 0 ? before : first + i - 1;
       return {
         channel,
@@ -97,34 +157,15 @@ export class Sequencer {
         origin: { by: "producer", producer: this.#producer, number: first + i, previous },
       };
     });
-    if (before !== "repeat") this.#last.set(namespace, first + drafts.length - 1);
-    this.#current = namespace;
-    this.#inFlight++;
-    try {
-      const answers = await namespace.log.append(numbered);
-      const refused = answers.findIndex((answer) => "refused" in answer);
-      if (refused >= 0) this.#goBack(first + refused, namespace, refused === 0 ? before : first + refused - 1);
-      return answers;
-    } catch (error) {
-      this.#goBack(first, namespace, before);
-      throw error;
-    } finally {
-      this.#inFlight--;
-      if (this.#inFlight === 0) this.#resume();
-    }
   }
 
-  /** The draft was not appended, so its number is the next one again. */
-  #goBack(number: number, namespace: Namespace, previous: number | "repeat"): void {
-    // Of what was refused as a repeat, nothing was taken back; of several that failed, the first counts.
-    if (previous === "repeat" || number >= this.#next) return;
-    this.#next = number;
-    this.#last.set(namespace, previous);
-  }
-
-  /** Lets those go that wait for the same log as the first of them. */
-  #resume(): void {
-    const namespace = this.#waiting[0]?.namespace;
-    while (namespace !== undefined && this.#waiting[0]?.namespace === namespace) this.#waiting.shift()?.resume();
+  /** A draft was not appended: its number is the next one again, and those that wait behind it are out of order. */
+  #takeBack(number: number, namespace: Namespace, before: number): void {
+    this.#setbacks++;
+    this.#advance(number);
+    this.#last.set(namespace, before);
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ repeats }) => repeats);
+    for (const { repeats, drafts, answer } of waiting) if (!repeats) answer(drafts.map(() => outOfOrder));
   }
 }

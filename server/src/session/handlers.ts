@@ -32,7 +32,7 @@ async function hello(session: Session, { protocol, subscriber, producer, ...aske
     return session.close("unsupported-protocol", `It speaks ${protocolVersion}, the client ${protocol}.`);
   }
   const { hub, limits, clock, name } = session.parts;
-  const sequencer = producer && (await hub.produce(anonymous, { ...producer, seen: producer.seen }));
+  const sequencer = producer && (await hub.produce(anonymous, producer));
   if (session.closed) {
     if (producer !== undefined) hub.leaveProducer(anonymous, producer.id);
     return;
