@@ -22,6 +22,8 @@ const epoch = z.string().min(1).max(nameLengthMax) as unknown as z.ZodType<Epoch
 const subscription = z.number().int().positive();
 const number = z.number().int().positive();
 const name = z.string().min(1).max(nameLengthMax);
+/** Half a surrogate pair has no UTF-8, so that two names made of them would be stored as one. */
+const identity = name.regex(/^\P{Surrogate}+$/u);
 const count = z.number().int().positive();
 const milliseconds = z.number().int().nonnegative();
 const position = z.strictObject({ epoch, offset });
@@ -32,10 +34,10 @@ const refusedMax = 10_000;
 const hello = z.strictObject({
   is: z.literal("hello"),
   protocol: z.number().int(),
-  subscriber: name.optional(),
+  subscriber: identity.optional(),
   producer: z
     .strictObject({
-      id: name,
+      id: identity,
       /** Every number up to here has been settled: the client needs no answer for it any more. */
       settled: z.number().int().nonnegative(),
       /** Numbers above `settled` whose drafts were refused for good: they do not come again. */

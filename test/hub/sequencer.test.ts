@@ -6,7 +6,7 @@ import type { Appended } from "../../server/src/engine/engine.ts";
 import type { Namespace } from "../../server/src/hub/namespace.ts";
 import { Sequencer, type Unnumbered } from "../../server/src/hub/sequencer.ts";
 import { whenDone } from "../support/temp.ts";
-import { type HeldLog, heldNamespace, settled } from "./support.ts";
+import { type HeldLog, type HeldNamespace, heldNamespace, settled } from "./support.ts";
 
 const outOfOrder = { refused: "out-of-order" };
 
@@ -249,12 +249,12 @@ class World {
   /** Numbers without an answer for good. */
   unanswered = [1, 2, 3, 4, 5, 6, 7, 8];
   readonly #sequencer: Sequencer;
-  readonly #logs: readonly { readonly namespace: Namespace; readonly log: HeldLog }[];
+  readonly #logs: readonly HeldNamespace[];
   #mustResend = false;
   #sent = 0;
   #open = 0;
 
-  constructor(drawn: Sequencer, logs: World["#logs"]) {
+  constructor(drawn: Sequencer, logs: readonly HeldNamespace[]) {
     this.#sequencer = drawn;
     this.#logs = logs;
   }
@@ -299,9 +299,9 @@ class World {
       return;
     }
     this.#open++;
-    const { namespace } = this.#logs[number % 2] as World["#logs"][0];
+    const { namespace } = this.#logs[number % 2] as HeldNamespace;
     this.#sequencer
-      .append(number, namespace, [{ ...(drafts(1)[0] as Unnumbered), data: Buffer.from(String(number)) }])
+      .append(number, namespace, drafts(1, number))
       .then(([answer]) => {
         if (answer === undefined || "refused" in answer) this.#mustResend = true;
         else this.#settle(number);
@@ -322,11 +322,11 @@ async function append(number: number, namespace: Namespace): Promise<Appended> {
   return answer as Appended;
 }
 
-function drafts(length: number): Unnumbered[] {
+function drafts(length: number, data = 1): Unnumbered[] {
   return Array.from({ length }, () => ({
     channel: "c" as Channel,
     attributes: "",
-    data: Buffer.from("1"),
+    data: Buffer.from(String(data)),
     id: undefined,
   }));
 }

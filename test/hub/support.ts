@@ -1,5 +1,4 @@
 /** Parts of a hub for tests: a clock that is moved by hand, and a log whose appends are answered by hand. */
-import type { Offset } from "@dogear/shared";
 import type { Appended, Draft, Engine, Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../server/src/engine/memory/memory-engine.ts";
 import { Hub } from "../../server/src/hub/hub.ts";
@@ -120,8 +119,13 @@ export class HeldLog {
   }
 }
 
+export interface HeldNamespace {
+  readonly namespace: Namespace;
+  readonly log: HeldLog;
+}
+
 /** A namespace over a held log in memory. */
-export async function heldNamespace(name: string): Promise<{ readonly namespace: Namespace; readonly log: HeldLog }> {
+export async function heldNamespace(name: string): Promise<HeldNamespace> {
   const parts = { clock: systemClock, chance, logger: silentLogger };
   const held = new HeldLog(await new MemoryEngine(parts).open({ ...policy, namespace: name }));
   return { namespace: new Namespace({ ...policy, namespace: name }, held.log, parts), log: held };
@@ -131,7 +135,7 @@ export async function heldNamespace(name: string): Promise<{ readonly namespace:
 export async function memoryHub(
   clock: Clock,
   { namespaces = ["default"], overrides = {} }: { namespaces?: readonly string[]; overrides?: Partial<Log> } = {},
-): Promise<{ readonly hub: Hub; readonly logs: readonly HeldLog[]; readonly engine: Engine }> {
+): Promise<{ readonly hub: Hub; readonly logs: readonly HeldLog[] }> {
   const memory = new MemoryEngine({ clock, chance });
   const logs: HeldLog[] = [];
   const engine: Engine = {
@@ -153,7 +157,5 @@ export async function memoryHub(
     policies,
     producerMemoryMs: policy.producerMemoryMs,
   });
-  return { hub, logs, engine };
+  return { hub, logs };
 }
-
-export const beginning = 0 as Offset;

@@ -223,7 +223,9 @@ describe("a position beyond the end of the log", () => {
 async function overflow(hub: { readonly url: string }, past = 10): Promise<string> {
   const publisher = await greet(hub);
   for (;;) {
-    const [last] = (await publish(publisher, "small.noise", ...count(1, 10).map(() => "x".repeat(10_000)))).slice(-1);
+    const data = count(1, 10).map(() => "x".repeat(10_000));
+    for (let commit = 0; commit < 4; commit++) await publish(publisher, "small.noise", ...data);
+    const [last] = await publish(publisher, "small.noise", "last");
     if ((await oldestOf(hub)) > past) return last?.epoch ?? "";
   }
 }

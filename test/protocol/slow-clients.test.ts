@@ -4,7 +4,7 @@ import { count, dataOf, expectGoodService, greet, publish, Reader, startHub } fr
 
 const firehose = { messages: 4_000, bytes: 40_000_000 };
 const text = "x".repeat(8_000);
-const rounds = 50;
+const rounds = 32;
 const perRound = 60;
 
 describe("a subscriber that does not read a firehose", () => {
@@ -67,7 +67,7 @@ describe("a publisher that is too fast", () => {
   it("is slowed down, and others publish between (P-17)", async () => {
     const hub = await startHub({ limits: { draftBytesMax: 200_000 } });
     const [greedy, modest] = [await greet(hub, { producer: { id: "p", settled: 0 } }), await greet(hub)];
-    const total = 3_000;
+    const total = 1_500;
     for (const number of count(1, total)) greedy.send({ is: "publish", number, channel: "a", data: text });
     const started = performance.now();
     for (const n of count(1, 10)) await publish(modest, "b", n);

@@ -35,8 +35,8 @@ export type Frame = Buffer;
 
 export interface HubCodec {
   readonly subprotocol: string;
-  /** The envelopes of one WebSocket message, or throws Malformed. */
-  decode(message: Buffer, binary: boolean): readonly Incoming[];
+  /** The envelopes of one WebSocket message, each looked at when it is taken. Throws Malformed. */
+  decode(message: Buffer, binary: boolean): Iterable<Incoming>;
   /** Writes one envelope, to be joined with others by `join`. `messages` are not for this. */
   encode(envelope: Exclude<HubEnvelope, { is: "messages" }>): string;
   join(encoded: readonly string[]): Frame;

@@ -44,21 +44,24 @@ function messagesFrame(addressee: string, { after, through, messages }: Batch): 
   return textFrame([head, messages.bytes, "]}"]);
 }
 
-function decode(message: Buffer, binary: boolean, limits: PayloadLimits): readonly Incoming[] {
+function decode(message: Buffer, binary: boolean, limits: PayloadLimits): Iterable<Incoming> {
   if (binary) throw new Malformed("A binary WebSocket message came.");
   let parsed: unknown;
   try {
     parsed = JSON.parse(message.toString());
   } catch (error) {
-    throw new Malformed((error as Error).message);
+    throw new Malformed(shortened((error as Error).message));
   }
-  if (Array.isArray(parsed)) {
-    const payloads = payloadsIn(message);
-    return parsed.map((envelope, i) => incoming(envelope, message, payloads[i], limits));
-  }
+  if (Array.isArray(parsed)) return each(parsed, message, limits);
   if (typeof parsed !== "object" || parsed === null) throw new Malformed("It is neither an object nor an array.");
   const payload = "data" in parsed ? payloadsIn(message)[0] : undefined;
   return [incoming(parsed, message, payload, limits)];
+}
+
+/** One by one: a session that is closed over the first does not pay for the rest. */
+function* each(envelopes: readonly unknown[], message: Buffer, limits: PayloadLimits): Generator<Incoming> {
+  const payloads = payloadsIn(message);
+  for (const [i, envelope] of envelopes.entries()) yield incoming(envelope, message, payloads[i], limits);
 }
 
 function incoming(parsed: unknown, message: Buffer, payload: Payload | undefined, limits: PayloadLimits): Incoming {
@@ -112,7 +115,7 @@ function describe(parsed: unknown, issues: readonly z.core.$ZodIssue[]): Mistake
   const where = issue === undefined || issue.path.length === 0 ? "" : `\`${issue.path.join(".")}\`: `;
   return {
     code: codeOf(fields, issue),
-    detail: `${where}${issue?.message ?? ""}.`,
+    detail: shortened(`${where}${issue?.message ?? ""}.`),
     ...(fields.is === "publish" && isNumber(fields.number) ? { number: fields.number } : {}),
     ...(fields.is !== "publish" && isNumber(fields.subscription) ? { subscription: fields.subscription } : {}),
   };
@@ -130,4 +133,11 @@ function codeOf(fields: Readonly<Record<string, unknown>>, issue: z.core.$ZodIss
 
 function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+/** Longest part of a mistake that is repeated to whoever made it. */
+const detailLengthMax = 200;
+
+function shortened(detail: string): string {
+  return detail.length <= detailLengthMax ? detail : `${detail.slice(0, detailLengthMax)}…`;
 }

@@ -73,16 +73,16 @@ export class Tail {
   }
 
   /** Resolves when the tail has grown past an offset, or the signal aborts. */
-  async grownPast(after: Offset, signal: AbortSignal): Promise<void> {
-    while (this.#through <= after && !signal.aborted) {
+  async grownPast(after: Offset, signal?: AbortSignal): Promise<void> {
+    while (this.#through <= after && !signal?.aborted) {
       await new Promise<void>((resolve) => {
         const wake = () => {
           this.#waiting.delete(wake);
-          signal.removeEventListener("abort", wake);
+          signal?.removeEventListener("abort", wake);
           resolve();
         };
         this.#waiting.add(wake);
-        signal.addEventListener("abort", wake);
+        signal?.addEventListener("abort", wake);
       });
     }
   }

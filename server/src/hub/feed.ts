@@ -68,6 +68,11 @@ export class Feed {
     return this.#recent.through;
   }
 
+  /** Resolves when the namespace has been read through an offset. */
+  reached(offset: Offset): Promise<void> {
+    return this.#recent.grownPast((offset - 1) as Offset);
+  }
+
   /** What matches after an offset, out of what was read lately; `undefined` where that does not reach back so far. */
   page(after: Offset, budget: Budget): Page | undefined {
     if (after < this.#recent.start) return undefined;

@@ -30,6 +30,9 @@ interface Run {
   bytes: number;
 }
 
+/** About what a draft takes besides its text, so that many small ones count too. */
+const draftBytes = 256;
+
 export class Drafts {
   readonly #hub: Hub;
   readonly #bytesMax: number;
@@ -70,7 +73,7 @@ export class Drafts {
     }
     run.numbers.push(number);
     run.drafts.push({ channel, attributes, data: payload, id });
-    run.bytes += payload.length;
+    run.bytes += payload.length + attributes.length + draftBytes;
   }
 
   /** Hands on what was taken. */

@@ -103,7 +103,7 @@ export class Session implements SubscriptionSession {
   /** A WebSocket message arrived. */
   receive(message: Buffer, binary: boolean): void {
     if (this.#closed) return;
-    let envelopes: readonly Incoming[];
+    let envelopes: Iterable<Incoming>;
     try {
       envelopes = this.#codec.decode(message, binary);
     } catch (error) {
@@ -231,7 +231,9 @@ export class Session implements SubscriptionSession {
     if (this.identity === undefined && (incoming.kind !== "envelope" || incoming.envelope.is !== "hello")) {
       if (incoming.kind !== "mistake") return this.close("hello-expected");
       const { code, detail } = incoming.mistake;
-      return this.close(code === "unsupported-protocol" ? code : "hello-expected", detail);
+      if (code === "unsupported-protocol") return this.close(code, detail);
+      this.refuse(incoming.mistake);
+      return this.close("hello-expected");
     }
     switch (incoming.kind) {
       case "mistake":

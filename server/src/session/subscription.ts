@@ -63,6 +63,8 @@ export class Subscription implements Receiver, Steps {
   #state: "catching-up" | "live" | "ended" = "catching-up";
   /** Everything that matches up to here was sent. */
   #position: Offset;
+  /** Where it started, before which a late acknowledgement must not move the cursor. */
+  readonly #start: Offset;
   /** The client was told so up to here. */
   #told: Offset;
 
@@ -74,6 +76,7 @@ export class Subscription implements Receiver, Steps {
     this.#cursor = cursor;
     this.#window = new Window(window);
     this.#position = start.offset;
+    this.#start = start.offset;
     this.#told = start.offset;
   }
 
@@ -157,7 +160,9 @@ export class Subscription implements Receiver, Steps {
     if (page.gap !== undefined) this.#tellGap(page.gap, page.gap.to as Offset);
     if (!this.#sendIfAdmitted(page)) return false;
     if (this.#position < this.#feed.through) return true;
-    this.#goLive();
+    if (this.#position === this.#feed.through) this.#goLive();
+    // Ahead of the feed: what the others are sent until then is not for this one.
+    else void this.#feed.reached(this.#position).then(() => this.#session.askTurn(this));
     return false;
   }
 
@@ -214,6 +219,7 @@ export class Subscription implements Receiver, Steps {
   }
 
   #commit(offset: Offset): void {
+    if (offset < this.#start) return;
     this.#cursor?.commit({ epoch: epochOf(this.#namespace.log.lineage), offset });
   }
 

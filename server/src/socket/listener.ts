@@ -39,7 +39,12 @@ export class Listener {
       handleProtocols: (offered) => [...offered].find((name) => parts.codecs.has(name)) ?? false,
     });
     this.#http = createServer(
-      { headersTimeout: limits.helloTimeoutMs, requestTimeout: limits.helloTimeoutMs, maxHeaderSize: 8_192 },
+      {
+        headersTimeout: limits.helloTimeoutMs,
+        requestTimeout: limits.helloTimeoutMs,
+        connectionsCheckingInterval: Math.ceil(limits.helloTimeoutMs / 10),
+        maxHeaderSize: 8_192,
+      },
       parts.http,
     );
     this.#http.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
@@ -79,6 +84,7 @@ export class Listener {
     if (!offered.some((name) => this.#parts.codecs.has(name))) {
       const spoken = [...this.#parts.codecs.keys()].join(", ");
       const text = `Offer one of these WebSocket subprotocols: ${spoken}.\n`;
+      stream.once("finish", () => stream.destroy());
       stream.end(
         `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
       );

@@ -1,0 +1,148 @@
+/** Reading what clients say: nothing they can write makes it fail in another way than the protocol names. */
+import { defaultLimits } from "@dogear/shared";
+import { clientEnvelope, hubEnvelope } from "@dogear/shared/envelopes";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Incoming, Malformed } from "../../server/src/codec/codec.ts";
+import { hubJsonCodec } from "../../server/src/codec/json.ts";
+
+const codec = hubJsonCodec(defaultLimits);
+
+/** Values of the right kind, of the wrong kind, and at the edges. */
+const odd = fc.oneof(
+  fc.constantFrom<unknown>(null, true, 0, 1, -1, 1.5, 2 ** 53, 1e300, "", "a", "a..b", "a.*", ">", "latest", [], {}),
+  fc.string(),
+  fc.jsonValue({ maxDepth: 2 }),
+);
+const kinds = fc.constantFrom("hello", "subscribe", "unsubscribe", "ack", "publish", "pong");
+
+/** Fields as they should be, of which each may be left out or be odd. */
+const fields: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  protocol: fc.constantFrom(1, 2),
+  subscriber: fc.constant("s"),
+  producer: fc.constant({ id: "p", settled: 0 }),
+  heartbeatMs: fc.constant(5_000),
+  subscription: fc.constant(1),
+  pattern: fc.constantFrom("a", "a.>"),
+  cursor: fc.boolean(),
+  reset: fc.boolean(),
+  from: fc.constantFrom<unknown>("latest", "earliest", { epoch: "e", offset: 1 }, { time: 5 }),
+  window: fc.constant({ messages: 1, bytes: 1 }),
+  offset: fc.constant(3),
+  number: fc.constant(4),
+  channel: fc.constant("a.b"),
+  type: fc.constantFrom("application/json", "text/plain"),
+  key: fc.constant("k"),
+  headers: fc.constant({ h: "v" }),
+  id: fc.constant("i"),
+  data: fc.constantFrom<unknown>({ x: 1 }, "AAEC"),
+};
+const fieldsOf: Readonly<Record<string, readonly string[]>> = {
+  hello: ["protocol", "subscriber", "producer", "heartbeatMs"],
+  subscribe: ["subscription", "pattern", "cursor", "reset", "from", "window"],
+  unsubscribe: ["subscription"],
+  ack: ["subscription", "offset"],
+  publish: ["number", "channel", "type", "key", "headers", "id", "data"],
+  pong: [],
+};
+
+/** An envelope that is right, or nearly. */
+const nearEnvelope = kinds.chain((is) => {
+  const own = Object.fromEntries(
+    (fieldsOf[is] ?? []).map((name) => [
+      name,
+      fc.oneof({ weight: 12, arbitrary: fields[name] ?? odd }, { weight: 1, arbitrary: odd }),
+    ]),
+  );
+  const extra = fc.option(fc.tuple(fc.constantFrom(...Object.keys(fields), "extra", "__proto__"), odd), {
+    freq: 8,
+    nil: undefined,
+  });
+  return fc.tuple(fc.record(own, { requiredKeys: [] }), extra).map(([record, added]) => {
+    const members = Object.entries({ is, ...record }).map(([key, value]) => [key, JSON.stringify(value)] as const);
+    if (added !== undefined) members.push([added[0], JSON.stringify(added[1])]);
+    return `{${members.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
+  });
+});
+
+describe("reading a WebSocket message", () => {
+  it("gives envelopes, mistakes or Malformed, and never another error (P-6, P-11)", () => {
+    const text = fc.oneof(
+      nearEnvelope,
+      fc.array(nearEnvelope).map((all) => `[${all.join(",")}]`),
+      fc.json(),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(text, (message) => {
+        const parsed = parse(message);
+        const read = decode(message);
+        if (typeof parsed !== "object" || parsed === null) expect(read).toBeInstanceOf(Malformed);
+        else expect([...(read as Iterable<Incoming>)]).toHaveLength(Array.isArray(parsed) ? parsed.length : 1);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("takes for an envelope exactly what the schema takes for one (P-11)", () => {
+    fc.assert(
+      fc.property(nearEnvelope, (message) => {
+        const parsed: unknown = JSON.parse(message);
+        const [read] = [...(decode(message) as Iterable<Incoming>)];
+        const right = clientEnvelope.safeParse(parsed).success;
+        if (read?.kind === "envelope") expect(parsed).toEqual(read.envelope);
+        if (read?.kind !== "mistake") expect({ message, right }).toEqual({ message, right: true });
+        else if (right)
+          expect(["reserved-channel", "invalid-payload", "payload-too-deep"]).toContain(read.mistake.code);
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
+  it("says of a mistake what the protocol has words for, and which request it was (P-11)", () => {
+    fc.assert(
+      fc.property(nearEnvelope, (message) => {
+        for (const read of decode(message) as Iterable<Incoming>) {
+          if (read.kind !== "mistake") continue;
+          const { code, number, subscription, detail = "" } = read.mistake;
+          const said = {
+            is: "error",
+            code,
+            message: detail,
+            ...(number === undefined ? {} : { number }),
+            ...(subscription === undefined ? {} : { subscription }),
+          };
+          expect(hubEnvelope.safeParse(said)).toMatchObject({ success: true });
+          const { is } = JSON.parse(message) as { is: unknown };
+          if (is !== "publish") expect(number).toBeUndefined();
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("costs no more than its mistakes that are forgiven, however many it holds (P-11)", () => {
+    const many = Buffer.from(`[${"1,".repeat(100_000)}1]`);
+    const started = performance.now();
+    let read = 0;
+    for (const _ of codec.decode(many, false)) if (++read === 100) break;
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+});
+
+function parse(message: string): unknown {
+  try {
+    return JSON.parse(message);
+  } catch {
+    return undefined;
+  }
+}
+
+function decode(message: string): Iterable<Incoming> | unknown {
+  try {
+    return codec.decode(Buffer.from(message), false);
+  } catch (error) {
+    if (error instanceof Malformed) return error;
+    throw error;
+  }
+}

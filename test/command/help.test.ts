@@ -1,0 +1,77 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { commands } from "../../server/src/command/table.ts";
+import { exits, signalExits } from "../../server/src/command/usage.ts";
+import { startHubProcess } from "../support/hub-process.ts";
+import { temporaryFolder } from "../support/temp.ts";
+import { dogear, startShell } from "./support.ts";
+
+const columns = 100;
+const ending = [...Object.values(exits).map(({ code }) => code), ...Object.values(signalExits)];
+
+test("dogear --help names every command, with what it is for, and every exit code", async () => {
+  const { code, stdout } = await dogear(["--help"]);
+  expect(code).toBe(0);
+  for (const { name, summary } of commands) expect(stdout).toMatch(new RegExp(`^  ${name} +${summary}$`, "m"));
+  for (const code of ending) expect(stdout).toMatch(new RegExp(`^  [\\d, ]*\\b${code}\\b`, "m"));
+});
+
+test("dogear help and dogear -h say the same as dogear --help", async () => {
+  const { stdout } = await dogear(["--help"]);
+  expect(await dogear(["help"])).toMatchObject({ code: 0, stdout });
+  expect(await dogear(["-h"])).toMatchObject({ code: 0, stdout });
+});
+
+for (const { name, options } of commands) {
+  describe(`the help of ${name}`, () => {
+    let help: string;
+
+    beforeAll(async () => {
+      help = (await dogear(["help", name])).stdout;
+    });
+
+    test("is there also after the command", async () => {
+      expect(await dogear([name, "--help"])).toMatchObject({ code: 0, stdout: help });
+      expect(await dogear([name, "-h"])).toMatchObject({ code: 0, stdout: help });
+    });
+
+    test("has a line for every option, with its default", () => {
+      for (const [option, { value, default: byDefault = "" }] of Object.entries(options)) {
+        const line = help.split("\n").find((line) => line.startsWith(`  --${option} `));
+        expect(line, option).toContain(value === undefined ? `--${option} ` : `--${option} <${value}> `);
+        expect(line, option).toContain(byDefault === "" ? "" : `(default: ${byDefault})`);
+      }
+    });
+
+    test("has every exit code", () => {
+      for (const code of ending) expect(help).toMatch(new RegExp(`^  [\\d, ]*\\b${code}\\b`, "m"));
+    });
+
+    test(`fits into ${columns} columns`, () => {
+      expect(help.split("\n").filter((line) => line.length > columns)).toEqual([]);
+    });
+  });
+}
+
+describe("every example of the help works:", () => {
+  let url: string;
+
+  beforeAll(async () => {
+    ({ url } = await startHubProcess({ data: temporaryFolder() }));
+    for (let n = 0; n < 10; n++) await dogear(["publish", "sensors.kitchen.temperature", `${n}`], { url });
+  });
+
+  for (const { line } of commands.flatMap(({ examples }) => examples)) {
+    test(line, async () => {
+      const example = startShell(line, { url });
+      if (line.includes("dogear serve")) {
+        // Another hub of this machine may be on the port that people use.
+        await example.untilLine(/^dogear listening on |^dogear: Port 7600 is taken/);
+      } else if (line === "dogear subscribe '>'") {
+        await example.untilLine(/^dogear: Subscribed to > /);
+      } else {
+        expect(await example.exited).toEqual({ code: 0, signal: null });
+        expect(example.stdout).toMatch(/^\{.*\}\n$/s);
+      }
+    });
+  }
+});

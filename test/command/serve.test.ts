@@ -1,0 +1,113 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { listening, startHubProcess } from "../support/hub-process.ts";
+import { temporaryFolder } from "../support/temp.ts";
+import { dogear, jsonLines, payloads, start } from "./support.ts";
+
+test("prints one line for people, with the port it got, and logs JSON to standard error", async () => {
+  const hub = start(["serve", "--port", "0", "--data", temporaryFolder()]);
+  const { port } = await listening(hub);
+  expect(port).toBeGreaterThan(0);
+  expect(await hub.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(hub.stdout).toBe(`dogear listening on http://127.0.0.1:${port}\n`);
+  const log = jsonLines<{ event: string; signal?: string }>(hub.stderr);
+  expect(log.slice(-2)).toMatchObject([{ event: "stopping", signal: "SIGTERM" }, { event: "stopped" }]);
+});
+
+test("keeps its data in ./data", async () => {
+  const cwd = temporaryFolder();
+  const hub = start(["serve", "--port", "0"], { cwd });
+  await listening(hub);
+  expect(existsSync(join(cwd, "data"))).toBe(true);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  test(`stops in good order on ${signal}, and what was published is there afterwards`, async () => {
+    const data = temporaryFolder();
+    const first = await startHubProcess({ data });
+    await dogear(["publish", "kept", "1"], first);
+    expect(await first.kill(signal)).toEqual({ code: 0, signal: null });
+    const second = await startHubProcess({ data });
+    const { stdout } = await dogear(["subscribe", "kept", "--from", "earliest", "--count", "1"], second);
+    expect(payloads(stdout)).toEqual([1]);
+  });
+}
+
+describe("says what to do where it cannot run:", () => {
+  test("the port is taken", async () => {
+    const { port } = await startHubProcess({ data: temporaryFolder() });
+    expect(await dogear(["serve", "--port", `${port}`])).toEqual({
+      code: 69,
+      stdout: "",
+      stderr: `dogear: Port ${port} is taken. Stop what listens there, or take another with --port.\n`,
+    });
+  });
+
+  test("this machine does not have the address", async () => {
+    expect(await dogear(["serve", "--port", "0", "--host", "192.0.2.1"])).toEqual({
+      code: 69,
+      stdout: "",
+      stderr: "dogear: This machine has no address 192.0.2.1. Take another with --host.\n",
+    });
+  });
+
+  test("another hub has the data", async () => {
+    const data = temporaryFolder();
+    await startHubProcess({ data });
+    const { code, stderr } = await dogear(["serve", "--port", "0", "--data", data]);
+    expect(code).toBe(69);
+    expect(stderr).toBe(`dogear: Another hub is using the data in ${data}. Stop it, or give this one other data.\n`);
+  });
+
+  test("the data cannot be kept there", async () => {
+    const file = join(temporaryFolder(), "file");
+    writeFileSync(file, "");
+    const { code, stderr } = await dogear(["serve", "--port", "0", "--data", join(file, "data")]);
+    expect(code).toBe(69);
+    expect(stderr).toMatch(/^dogear: The data cannot be kept in .* Take another folder with --data\.\n$/);
+  });
+
+  test("the configuration is not there", async () => {
+    const { code, stderr } = await dogear(["serve", "--config", "nowhere.json"]);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/^dogear: The configuration nowhere\.json cannot be read: .* See "dogear help serve"\.\n$/);
+  });
+
+  test("the configuration has an unknown key", async () => {
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, "dogear.json"), '{"limits":{"messageByteMax":1}}');
+    const { code, stderr } = await dogear(["serve", "--config", "dogear.json"], { cwd });
+    expect(code).toBe(78);
+    expect(stderr).toBe('dogear: dogear.json: unknown key limits.messageByteMax. See "dogear help serve".\n');
+  });
+
+  test("a namespace would split the names of channels that are there", async () => {
+    const data = temporaryFolder();
+    const hub = await startHubProcess({ data });
+    await dogear(["publish", "chat.lobby", "1"], hub);
+    await hub.stop();
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, "dogear.json"), '{"namespaces":{"chat":{}}}');
+    const { code, stderr } = await dogear(["serve", "--port", "0", "--data", data, "--config", "dogear.json"], { cwd });
+    expect(code).toBe(78);
+    expect(stderr).toContain("dogear: The namespace chat cannot be configured: chat.lobby already has messages");
+  });
+});
+
+test("--demo serves a page, says where, and publishes this machine's sensors", async () => {
+  const data = join(temporaryFolder(), "demo");
+  mkdirSync(data);
+  const hub = await startHubProcess({ data, args: ["--demo"] });
+  const page = `http://127.0.0.1:${hub.port}`;
+  await hub.process.untilLine(/^See this machine/);
+  expect(hub.process.stdout).toBe(
+    `dogear listening on ${page}\nSee this machine at ${page}; the data is in ${data}.\n`,
+  );
+  const response = await fetch(page);
+  expect(response.status).toBe(200);
+  expect(await response.text()).toContain("<!doctype html>");
+  const { stdout } = await dogear(["subscribe", "sensors.>", "--from", "earliest", "--count", "1"], hub);
+  expect(jsonLines(stdout)[0]?.channel).toMatch(/^sensors\./);
+  expect(await hub.stop()).toEqual({ code: 0, signal: null });
+});
