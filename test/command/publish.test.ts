@@ -3,8 +3,8 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
-import { temporaryFolder, whenDone } from "../support/temp.ts";
-import { dogear, finished, jsonLines, payloads, shell, start, startShell } from "./support.ts";
+import { temporaryFolder } from "../support/temp.ts";
+import { dogear, finished, jsonLines, type Printed, shell, start, startShell } from "./support.ts";
 
 let hub: HubProcess;
 
@@ -200,7 +200,7 @@ test("--url wins over DOGEAR_URL, and may begin with http", async () => {
   expect(code).toBe(0);
 });
 
-async function printed(channel: string, { url } = hub): Promise<ReturnType<typeof jsonLines>> {
+async function printed(channel: string, { url } = hub): Promise<Printed[]> {
   const { stdout } = await dogear(["subscribe", channel, "--from", "earliest", "--until-caught-up"], { url });
   return jsonLines(stdout);
 }

@@ -130,7 +130,7 @@ export class Cast {
   /** Counts what is published after each of the hub's starts. */
   #watch(): void {
     let head = 0;
-    const watch = clientOf(this.#hub.url).subscribe(">", {}, ({ offset }) => {
+    const watch = clientOf(this.#hub.url).subscribe(">", { onGap: "continue" }, ({ offset }) => {
       if (offset > head) this.#progress.add();
     });
     watch.addEventListener("subscribed", ({ detail }) => {

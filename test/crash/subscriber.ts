@@ -4,6 +4,9 @@ import type { Pattern } from "@dogear/shared";
 import { HistoryWriter } from "../support/history.ts";
 import { backoff, content, type SubscriberTask } from "./load.ts";
 
+/** Small, so that it is often full and often acknowledged. */
+const window = { messages: 64 };
+
 const task = JSON.parse(process.argv[2] as string) as SubscriberTask;
 const { subscriber } = task;
 const history = new HistoryWriter(task.history, task.process);
@@ -22,15 +25,19 @@ console.log("started");
 function subscribe(pattern: Pattern): void {
   const subscription = pattern;
   history.write({ op: "subscribe", kind: "invoke", subscription, pattern, subscriber, fromEarliest: true });
-  const options = { cursor: subscriber !== undefined, from: "earliest" } as const;
+  const options = { cursor: subscriber !== undefined, from: "earliest", onGap: "continue", window } as const;
   const open = dogear.subscribe(pattern, options, async (message: Message) => {
     const { epoch, offset } = message;
     history.write({ op: "deliver", kind: "invoke", subscription, epoch, offset, ...content(message) });
-    await new Promise(setImmediate);
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
     history.write({ op: "deliver", kind: "ok", subscription, epoch, offset });
     if (message.headers?.end) console.log(`end of ${pattern}`);
   });
   open.addEventListener("subscribed", ({ detail: { position } }) =>
     history.write({ op: "subscribe", kind: "ok", subscription, ...position }),
+  );
+  // There should be none; the checker knows what it hides.
+  open.addEventListener("gap", ({ detail: { from, to, reason, position } }) =>
+    history.write({ op: "gap", kind: "info", subscription, from, to, reason, ...position }),
   );
 }

@@ -1,8 +1,9 @@
 /**
- * Prints messages, a line of JSON each, and acknowledges each when it has been written: not before, so that none is
- * lost with what waits in a buffer.
+ * Prints messages, a line of JSON each. A message is handled, and so acknowledged, when its line has been written: not
+ * before, so that none is lost with what waits in a buffer.
  */
 import type { Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import type { Message } from "@dogear/client";
 import { defaultType } from "@dogear/shared";
 import { CommandError } from "./usage.ts";
@@ -22,10 +23,9 @@ export class Printer {
   #end: () => void = () => {};
   #hasEnded = false;
   #printed = 0;
-  #unwritten = 0;
-  #allWritten: () => void = () => {};
+  /** The line on its way out: whether it got there. */
+  #writing: Promise<boolean> | undefined;
   #live = false;
-  #blocked = false;
 
   constructor(output: Writable, options: PrinterOptions) {
     this.#output = output;
@@ -40,22 +40,20 @@ export class Printer {
     });
   }
 
-  /** The handler of a subscription: the next message waits until there is room for it. */
-  print(message: Message): Promise<void> | undefined {
+  /** The handler of a subscription. What cannot be printed any more is never done. */
+  async print(message: Message): Promise<void> {
     if (this.#hasEnded) return never;
-    this.#unwritten++;
-    const room = this.#output.write(`${JSON.stringify(lineOf(message))}\n`, (error) => {
-      if (!error) message.acknowledge();
-      if (--this.#unwritten === 0) this.#allWritten();
-    });
+    this.#writing = this.#write(`${JSON.stringify(lineOf(message))}\n`);
+    if (!(await this.#writing)) return never;
+    this.#writing = undefined;
     if (++this.#printed === this.#options.count) this.stop();
-    return room ? undefined : this.#drained();
+    else if (this.#live) void this.#endWhereCaughtUp();
   }
 
   /** The subscription is live, or is not any more. */
   pace(live: boolean): void {
     this.#live = live;
-    this.#checkCaughtUp();
+    void this.#endWhereCaughtUp();
   }
 
   /** Prints nothing more. */
@@ -64,25 +62,21 @@ export class Printer {
     this.#end();
   }
 
-  /** Resolves when all it printed has been written and acknowledged, or cannot be. */
-  written(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#allWritten = resolve;
-      if (this.#unwritten === 0) resolve();
-    });
+  /** Resolves when the last line has been written, and its message acknowledged. */
+  async written(): Promise<void> {
+    await this.#writing;
+    await setImmediate();
   }
 
-  async #drained(): Promise<void> {
-    this.#blocked = true;
-    await new Promise((resolve) => this.#output.once("drain", resolve));
-    this.#blocked = false;
-    // Whatever else has arrived is handed over first.
-    setImmediate(() => this.#checkCaughtUp());
+  #write(line: string): Promise<boolean> {
+    return new Promise((resolve) => this.#output.write(line, (error) => resolve(!error)));
   }
 
-  /** A live subscription hands over at once what arrives, unless the output is full. */
-  #checkCaughtUp(): void {
-    if (this.#options.untilCaughtUp && this.#live && !this.#blocked) this.stop();
+  /** A live subscription hands over what has arrived without delay: where it does not, there is no more. */
+  async #endWhereCaughtUp(): Promise<void> {
+    if (!this.#options.untilCaughtUp) return;
+    await setImmediate();
+    if (this.#live && this.#writing === undefined) this.stop();
   }
 }
 

@@ -101,7 +101,6 @@ function request({ as, from, reset = false, window }: Asked): SubscribeOptions {
     reset,
     window: { messages: integer("window", window, 1) },
     onGap: "continue",
-    acknowledge: "manual",
   };
 }
 

@@ -231,9 +231,7 @@ export class Session implements SubscriptionSession {
     if (this.identity === undefined && (incoming.kind !== "envelope" || incoming.envelope.is !== "hello")) {
       if (incoming.kind !== "mistake") return this.close("hello-expected");
       const { code, detail } = incoming.mistake;
-      if (code === "unsupported-protocol") return this.close(code, detail);
-      this.refuse(incoming.mistake);
-      return this.close("hello-expected");
+      return this.close(code === "unsupported-protocol" ? code : "hello-expected", detail);
     }
     switch (incoming.kind) {
       case "mistake":
