@@ -15,6 +15,7 @@ import {
   isReserved,
   type Offset,
   type Published as PublishedEnvelope,
+  refusedMax,
 } from "@dogear/shared";
 import type { Connection } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
@@ -141,7 +142,8 @@ export class Publisher {
   published({ is, number, ...published }: PublishedEnvelope): void {
     this.#retry.reset();
     this.#settle(number)?.resolve(published);
-    if (this.#sent.size === 0) this.#refused = [];
+    // An answer is the word for everything before it.
+    if (this.#refused.length > 0) this.#refused = this.#refused.filter((refused) => refused > number);
     this.#pump();
   }
 
@@ -206,6 +208,7 @@ export class Publisher {
       this.#connected &&
       !this.#retry.isPending &&
       this.#sent.size < inFlightMax &&
+      this.#refused.length < refusedMax &&
       // Past this the hub stops reading, and heartbeats would wait behind drafts (P-17).
       this.#sentLength < this.#connection.limits.draftBytesMax
     ) {

@@ -93,7 +93,12 @@ function describe(issue: z.core.$ZodIssue): string {
   return `${path === "" ? "the file" : path}: ${issue.message}`;
 }
 
-function checkLimits({ frameBytesMax, messageBytesMax }: Limits, source: string): void {
+/** Below this a connection takes everything at once and never says that it has room again. */
+const outboxBytesMin = 64 * 1_024;
+
+function checkLimits({ frameBytesMax, messageBytesMax, outboxBytesMax }: Limits, source: string): void {
+  if (outboxBytesMax < outboxBytesMin)
+    throw new ConfigError(`${source}: limits.outboxBytesMax is at least ${outboxBytesMin}`);
   if (frameBytesMax > frameBytesBound)
     throw new ConfigError(`${source}: limits.frameBytesMax is at most ${frameBytesBound}`);
   if (messageBytesMax > frameBytesMax) {

@@ -7,7 +7,7 @@
 import { z } from "zod";
 import type { ErrorCode } from "./errors.ts";
 import type { Limits } from "./limits.ts";
-import { headerLengthMax, headersMax, heartbeatMsBounds, nameLengthMax } from "./limits.ts";
+import { headerLengthMax, headersMax, heartbeatMsBounds, nameLengthMax, refusedMax } from "./limits.ts";
 import type { Channel, Pattern } from "./names.ts";
 import { isChannel, isPattern } from "./names.ts";
 import type { Durability, Epoch, GapReason, Offset } from "./position.ts";
@@ -27,9 +27,6 @@ const identity = name.regex(/^\P{Surrogate}+$/u);
 const count = z.number().int().positive();
 const milliseconds = z.number().int().nonnegative();
 const position = z.strictObject({ epoch, offset });
-
-/** Most numbers that `hello` can name as refused. */
-const refusedMax = 10_000;
 
 const hello = z.strictObject({
   is: z.literal("hello"),

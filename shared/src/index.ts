@@ -41,6 +41,7 @@ export {
   heartbeatMsBounds,
   type Limits,
   nameLengthMax,
+  refusedMax,
 } from "./limits.ts";
 export {
   type Channel,

@@ -8,6 +8,8 @@ export interface Limits {
   readonly messageBytesMax: number;
   /** Largest WebSocket message; a larger one closes the connection with 1009, because it is never read. */
   readonly frameBytesMax: number;
+  /** Most envelopes of one WebSocket message; more are malformed, and nobody looks at them. */
+  readonly frameEnvelopesMax: number;
   /** Deepest nesting of a JSON payload. */
   readonly payloadDepthMax: number;
   /** Most subscriptions of one session. */
@@ -42,7 +44,8 @@ const MiB = 1_024 * KiB;
 
 export const defaultLimits: Limits = {
   messageBytesMax: 256 * KiB,
-  frameBytesMax: 4 * MiB,
+  frameBytesMax: 1 * MiB,
+  frameEnvelopesMax: 10_000,
   payloadDepthMax: 64,
   subscriptionsMax: 1_000,
   windowMessagesMax: 10_000,
@@ -66,6 +69,9 @@ export const defaultWindow = { messages: 1_000, bytes: 1 * MiB } as const;
 
 /** Longest `key`, `id`, `producer` and `subscriber`, in characters. */
 export const nameLengthMax = 128;
+
+/** Most numbers that `hello` can name as refused. */
+export const refusedMax = 10_000;
 
 /** Most headers of one message, and the longest value of one. */
 export const headersMax = 32;

@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { defaultHost, defaultPort } from "@dogear/server";
 import { describe, expect, test } from "vitest";
+import { serve } from "../../server/src/command/serve.ts";
 import { listening, startHubProcess } from "../support/hub-process.ts";
 import { temporaryFolder } from "../support/temp.ts";
-import { dogear, jsonLines, payloads, start } from "./support.ts";
+import { dogear, jsonLines, payloads, start, startShell } from "./support.ts";
 
 test("prints one line for people, with the port it got, and logs JSON to standard error", async () => {
   const hub = start(["serve", "--port", "0", "--data", temporaryFolder()]);
@@ -13,6 +15,11 @@ test("prints one line for people, with the port it got, and logs JSON to standar
   expect(hub.stdout).toBe(`dogear listening on http://127.0.0.1:${port}\n`);
   const log = jsonLines<{ event: string; signal?: string }>(hub.stderr);
   expect(log.slice(-2)).toMatchObject([{ event: "stopping", signal: "SIGTERM" }, { event: "stopped" }]);
+});
+
+test("has the defaults of the server it starts", () => {
+  expect(serve.options.port?.default).toBe(`${defaultPort}`);
+  expect(serve.options.host?.default).toBe(defaultHost);
 });
 
 test("keeps its data in ./data", async () => {
@@ -93,6 +100,19 @@ describe("says what to do where it cannot run:", () => {
     expect(code).toBe(78);
     expect(stderr).toContain("dogear: The namespace chat cannot be configured: chat.lobby already has messages");
   });
+});
+
+test("stops with exit code 70 where the disk fails, and starts again once it is well", async () => {
+  const data = temporaryFolder();
+  const hub = startShell(`ulimit -f 4000; exec dogear serve --port 0 --data ${data}`);
+  const { url } = await listening(hub);
+  const publishing = startShell(`yes "\\"$(printf '%01000d' 0)\\"" | dogear publish much`, { url });
+  expect(await hub.exited).toEqual({ code: 70, signal: null });
+  expect(hub.stderr).toMatch(/^dogear: The log cannot be written any more: .*\.$/m);
+  await publishing.kill();
+  const again = await startHubProcess({ data });
+  const { stdout } = await dogear(["subscribe", "much", "--from", "earliest", "--until-caught-up"], again);
+  expect(jsonLines(stdout).length).toBeGreaterThan(0);
 });
 
 test("--demo serves a page, says where, and publishes this machine's sensors", async () => {

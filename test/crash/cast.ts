@@ -79,9 +79,9 @@ export class Cast {
     await this.#progress.reach(this.#progress.items.length + progressCount);
   }
 
-  /** Kills the hub and starts its successor on the same port and data; resolves when that listens. */
-  async restartHub(): Promise<void> {
-    await this.#hub.kill("SIGKILL");
+  /** Ends the hub and starts its successor on the same port and data; resolves when that listens. */
+  async restartHub(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    await this.#hub.kill(signal);
     this.#listenForComplaints();
     this.#hub = await startHubProcess({ data: this.#data, port: this.#hub.port, config: hubConfig });
   }

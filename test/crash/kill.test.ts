@@ -25,11 +25,14 @@ test(
     const cast = await Cast.start(random);
     for (let kill = 1; kill <= kills; kill++) {
       await cast.progressed();
-      if (kill % 5 === 2) await cast.restartPublisher();
-      if (kill % 5 === 4) await cast.restartSubscriber();
+      const restarts: Promise<void>[] = [];
+      if (kill % 5 === 2) restarts.push(cast.restartPublisher());
+      if (kill % 4 === 1) restarts.push(cast.restartSubscriber());
       // Not a wait for anything: this moment is the fault.
       await after(30 + random() * 370);
-      await cast.restartHub();
+      // Asked to stop under load, it must keep the same promises.
+      if (kill % 10 === 5) await cast.restartHub("SIGTERM");
+      await Promise.all([cast.restartHub("SIGKILL"), ...restarts]);
     }
     await cast.progressed();
     await cast.finish();

@@ -1,4 +1,5 @@
 /** A process that subscribes, handles each message in its own time, and notes what it was given. SIGTERM ends it. */
+import { setTimeout as after } from "node:timers/promises";
 import { connect, type Message } from "@dogear/client";
 import type { Pattern } from "@dogear/shared";
 import { HistoryWriter } from "../support/history.ts";
@@ -29,7 +30,8 @@ function subscribe(pattern: Pattern): void {
   const open = dogear.subscribe(pattern, options, async (message: Message) => {
     const { epoch, offset } = message;
     history.write({ op: "deliver", kind: "invoke", subscription, epoch, offset, ...content(message) });
-    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    // Now and then so long that it falls behind.
+    await (offset % 128 === 0 ? after(50) : new Promise(setImmediate));
     history.write({ op: "deliver", kind: "ok", subscription, epoch, offset });
     if (message.headers?.end) console.log(`end of ${pattern}`);
   });

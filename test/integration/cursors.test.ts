@@ -104,6 +104,22 @@ describe("a cursor", () => {
     const again = clientOf(hub.url, { subscriber: "remote" }).subscribe("a.*", { cursor: true });
     expect((await again.ready()).offset).toBe(0);
   });
+
+  test("is where the next subscription goes on, also if it follows the one before at once (G8, G9)", async () => {
+    const { local } = await startWorld();
+    await publishNumbers(local, 30);
+    const seen: unknown[] = [];
+    while (seen.at(-1) !== 30) {
+      let count = 0;
+      for await (const { data } of local.subscribe("a.*", { cursor: true, from: "earliest" })) {
+        seen.push(data);
+        if (++count === 4 || data === 30) break;
+      }
+    }
+    // Each loop leaves its last message unacknowledged, and the next one begins with it.
+    const expected = upTo(9).flatMap((loop) => upTo(4).map((place) => (loop - 1) * 3 + place));
+    expect(seen).toEqual([...expected, 28, 29, 30]);
+  });
 });
 
 describe("two sessions of one subscriber", () => {
@@ -128,6 +144,18 @@ describe("two sessions of one subscriber", () => {
     // What the older one had not acknowledged yet may come again, but nothing is missing.
     expect(newer.items.slice(-3)).toEqual(upTo(3));
     expect(older.items).toEqual(upTo(3));
+  });
+
+  test("may be one session: its second subscription takes over from its first (P-41)", async () => {
+    const { local } = await startWorld();
+    const first = local.subscribe("a.*", { cursor: true }, () => {});
+    const ended = refusal(first.ended);
+    await first.ready();
+    const seen = new Collected<unknown>();
+    await local.subscribe("a.*", { cursor: true }, ({ data }) => seen.add(data)).ready();
+    expect(await ended).toBe("taken-over");
+    await publishNumbers(local, 3);
+    expect(await seen.reach(3)).toEqual(upTo(3));
   });
 
   test("that take over from each other amid the stream leave no message out (G9)", async () => {

@@ -134,4 +134,30 @@ describe("the seam between catching up and live", () => {
       expect(seen.items).toEqual(upTo(2_001).slice(offset));
     }
   });
+
+  test("is whole for those who come and go again and again, also where nobody is left in between (G5, G11)", async () => {
+    const { remote, local } = await startWorld();
+    for (const round of upTo(40)) {
+      const seen = new Collected<unknown>();
+      const subscription = remote.subscribe("a.*", {}, ({ data }) => seen.add(data));
+      await subscription.ready();
+      await publishNumbers(local, 3);
+      expect(await seen.reach(3)).toEqual(upTo(3));
+      // Sometimes the next one comes while this one goes.
+      if (round % 2) await subscription.unsubscribe();
+      else void subscription.unsubscribe();
+    }
+  });
+});
+
+describe("a handler that publishes", () => {
+  test("and waits for the answer goes on, also with a small window (G12)", async () => {
+    const { local } = await startWorld();
+    const echoed = new Collected<unknown>();
+    await local.subscribe("echo", {}, ({ data }) => echoed.add(data)).ready();
+    const window = { messages: 4 };
+    await local.subscribe("a.*", { window }, async ({ data }) => void (await local.publish("echo", data))).ready();
+    await publishNumbers(local, 200);
+    expect(await echoed.reach(200)).toEqual(upTo(200));
+  });
 });

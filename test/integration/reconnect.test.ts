@@ -61,6 +61,26 @@ describe("a subscription", () => {
     expect(seen.items).toEqual([...upTo(3), ...upTo(20)]);
   });
 
+  test("is one of many that all go on after one reconnect, which is told once (G5)", async () => {
+    const { proxy, remote, local } = await startWorld();
+    const seen = upTo(200).map(() => new Collected<unknown>());
+    const subscribe = (one: Collected<unknown>, i: number) =>
+      remote.subscribe(i % 2 ? `a.${i}` : "a.*", { cursor: i % 2 === 1 }, ({ data }) => one.add(data)).ready();
+    await Promise.all(seen.map(subscribe));
+    const resumed = new Collected<unknown>();
+    remote.addEventListener("resumed", ({ detail: { missed } }) => resumed.add(missed));
+    proxy.isolate();
+    await happening(remote, "state", ({ name }) => name === "waiting");
+    await Promise.all(seen.map((_, i) => local.publish(`a.${i}`, i)));
+    proxy.admit();
+    // Every second one misses all 200, the others one each.
+    expect(await resumed.reach(1)).toEqual([100 * 200 + 100]);
+    for (const [i, { items }] of seen.entries()) expect(items).toEqual(i % 2 ? [i] : [...seen.keys()]);
+    await local.publish("a.b", "more");
+    await Promise.all(seen.filter((_, i) => i % 2 === 0).map((one) => one.reach(201)));
+    expect(resumed.items.length).toBe(1);
+  });
+
   test("goes on over a connection of which the hub still holds the other end (G8, G9)", async () => {
     const { proxy, remote, local } = await startWorld();
     const seen = new Collected<unknown>();

@@ -9,14 +9,10 @@ import { count, expectGoodService, greet, hello, publish, startHub } from "./sup
 describe("the heartbeat", () => {
   it("is a ping every heartbeatMs, which a client answers (P-13)", async () => {
     const socket = await greet(await startHub({ limits: { heartbeatMs: 200, heartbeatGraceMs: 150 } }));
-    const started = performance.now();
     for (let beat = 1; beat <= 4; beat++) {
       await socket.next("ping");
       socket.send({ is: "pong" });
     }
-    const tookMs = performance.now() - started;
-    expect(tookMs).toBeGreaterThan(600);
-    expect(tookMs).toBeLessThan(2_400);
   });
 
   it("can be another by the client's wish, and welcome says which (P-13)", async () => {

@@ -69,9 +69,9 @@ describe("a publisher that is too fast", () => {
     const [greedy, modest] = [await greet(hub, { producer: { id: "p", settled: 0 } }), await greet(hub)];
     const total = 1_500;
     for (const number of count(1, total)) greedy.send({ is: "publish", number, channel: "a", data: text });
-    const started = performance.now();
-    for (const n of count(1, 10)) await publish(modest, "b", n);
-    expect(performance.now() - started).toBeLessThan(4_000);
+    const [last] = (await publish(modest, "b", 1)).slice(-1);
+    // It did not have to wait until all of the other's were published.
+    expect(last?.offset).toBeLessThan(total);
     for (const number of count(1, total)) expect((await greedy.next("published")).number).toBe(number);
   });
 });

@@ -15,7 +15,7 @@ import { type HubCodec, type Incoming, Malformed, type Mistake } from "./codec.t
 import { textFrame } from "./frame.ts";
 import { type Payload, payloadsIn } from "./payloads.ts";
 
-type PayloadLimits = Pick<Limits, "messageBytesMax" | "payloadDepthMax">;
+type PayloadLimits = Pick<Limits, "messageBytesMax" | "payloadDepthMax" | "frameEnvelopesMax">;
 
 /** An unknown field, or one that is wrong, found in 30 ns where nothing is. */
 const schema = z.compile(clientEnvelope, { strict: true });
@@ -52,7 +52,13 @@ function decode(message: Buffer, binary: boolean, limits: PayloadLimits): Iterab
   } catch (error) {
     throw new Malformed(shortened((error as Error).message));
   }
-  if (Array.isArray(parsed)) return each(parsed, message, limits);
+  if (Array.isArray(parsed)) {
+    const { frameEnvelopesMax } = limits;
+    if (parsed.length > frameEnvelopesMax) {
+      throw new Malformed(`It holds ${parsed.length} envelopes; ${frameEnvelopesMax} are the most.`);
+    }
+    return each(parsed, message, limits);
+  }
   if (typeof parsed !== "object" || parsed === null) throw new Malformed("It is neither an object nor an array.");
   const payload = "data" in parsed ? payloadsIn(message)[0] : undefined;
   return [incoming(parsed, message, payload, limits)];

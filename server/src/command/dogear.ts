@@ -1,7 +1,6 @@
 /** The `dogear` command: finds what was asked for, runs it, and says in one line why it failed. */
 import { setTimeout } from "node:timers/promises";
 import { DogearError } from "@dogear/client";
-import { version } from "../index.ts";
 import type { Command, Shell } from "./command.ts";
 import { mistyped, parse } from "./command-line.ts";
 import { helpOf, overview } from "./help.ts";
@@ -21,10 +20,11 @@ export async function dogear(args: readonly string[], shell: Shell): Promise<num
     return exits.ok.code;
   } catch (error) {
     // Streams do not say what aborted them.
-    const cause = (error as Error | undefined)?.name === "AbortError" ? shell.stop.reason : error;
+    const aborted = error instanceof Error && error.name === "AbortError";
+    const cause: unknown = aborted ? (shell.stop.reason ?? error) : error;
     const { code, sentence } = outcome(cause, args[0]);
     shell.stderr.write(`dogear: ${sentence.replaceAll(/\s*\n\s*/g, " ")}\n`);
-    if (shell.env.DEBUG === "dogear") shell.stderr.write(`${(error as Error).stack}\n`);
+    if (shell.env.DEBUG === "dogear" && error instanceof Error) shell.stderr.write(`${error.stack}\n`);
     await written(shell);
     return code;
   }
@@ -38,7 +38,7 @@ async function written({ stdout, stderr }: Shell): Promise<void> {
 
 async function obey([name, ...rest]: readonly string[], shell: Shell): Promise<void> {
   if (name === undefined) throw new CommandError("usage", `Say what to do: ${names.join(", ")}.`);
-  if (name === "--version") shell.stdout.write(`dogear ${version}\n`);
+  if (name === "--version") shell.stdout.write(`dogear ${(await import("../index.ts")).version}\n`);
   else if (name === "--help" || name === "-h") shell.stdout.write(overview());
   else if (name === "help") shell.stdout.write(rest[0] === undefined ? overview() : helpOf(named(rest[0])));
   else if (name.startsWith("-")) throw mistyped("option", name, ["--help", "--version"]);

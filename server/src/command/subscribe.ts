@@ -25,7 +25,7 @@ export const subscribe: Command = command({
       type: "string",
       value: "place",
       default: "latest",
-      says: "latest, earliest, after <epoch>:<offset>, or at 2030-01-31T12:00Z",
+      says: "latest, earliest, <epoch>:<offset> or 2030-01-31T12:00Z",
     },
     as: { type: "string", value: "subscriber", says: "keep a durable cursor under this name" },
     reset: { type: "boolean", says: "forget where --as had got to, and begin at --from" },

@@ -12,7 +12,7 @@ import { protocolVersion } from "@dogear/shared/envelopes";
 import type { Cursor } from "../hub/cursors.ts";
 import type { Start } from "../hub/hub.ts";
 import { asDogearError } from "./drafts.ts";
-import type { Handle, Identity, Opening, Request, Session } from "./session.ts";
+import type { Handle, Identity, Request, Session } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 
 type Handlers = {
@@ -75,8 +75,7 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
   const { subscriptions, parts } = session;
   if (subscriptions.has(number)) return refused(session, number, "subscription-in-use");
   if (subscriptions.size >= parts.limits.subscriptionsMax) return refused(session, number, "too-many-subscriptions");
-  const opening: Opening = { opening: true };
-  subscriptions.set(number, opening);
+  const opening = session.open(number);
   let taken = false;
   let subscription: Subscription | undefined;
   const takenOver = () => {

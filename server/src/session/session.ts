@@ -69,8 +69,8 @@ export class Session implements SubscriptionSession {
   identity: Identity | undefined;
   readonly #socket: Socket;
   readonly #codec: HubCodec;
-  /** What arrived while hello was being answered. */
-  #beforeWelcome: Incoming[] | undefined;
+  /** What arrived while hello is being answered, not looked at yet. */
+  #beforeWelcome: Iterator<Incoming>[] | undefined;
   /** The number of the last live batch sent. Not the batch, which an idle session would keep alive. */
   #lastLive = 0;
   /** Numbers of subscriptions that the hub ended, until they are used again. */
@@ -103,18 +103,15 @@ export class Session implements SubscriptionSession {
   /** A WebSocket message arrived. */
   receive(message: Buffer, binary: boolean): void {
     if (this.#closed) return;
-    let envelopes: Iterable<Incoming>;
+    let envelopes: Iterator<Incoming>;
     try {
-      envelopes = this.#codec.decode(message, binary);
+      envelopes = this.#codec.decode(message, binary)[Symbol.iterator]();
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
       return this.close("malformed", error.message);
     }
-    for (const incoming of envelopes) {
-      if (this.#closed) return;
-      if (this.#beforeWelcome === undefined) this.#handle(incoming);
-      else this.#beforeWelcome.push(incoming);
-    }
+    if (this.#beforeWelcome === undefined) this.#handleAll(envelopes);
+    else this.#beforeWelcome.push(envelopes);
     this.drafts.hand();
     this.pace();
   }
@@ -183,6 +180,14 @@ export class Session implements SubscriptionSession {
     this.say({ is: "unsubscribed", subscription: subscription.number, code, message });
   }
 
+  /** Holds a number for a subscription that is being opened. */
+  open(number: number): Opening {
+    const opening: Opening = { opening: true };
+    this.subscriptions.set(number, opening);
+    this.#ended.delete(number);
+    return opening;
+  }
+
   /** Whether the hub ended the subscription of this number, which the client may not know yet. */
   hasEnded(number: number): boolean {
     return this.#ended.has(number);
@@ -227,6 +232,18 @@ export class Session implements SubscriptionSession {
     else this.#socket.resume();
   }
 
+  /** Handles envelopes until the session closes; what follows a hello waits for its answer. */
+  #handleAll(envelopes: Iterator<Incoming>): void {
+    for (let next = envelopes.next(); !next.done; next = envelopes.next()) {
+      this.#handle(next.value);
+      if (this.#closed) return;
+      if (this.#beforeWelcome !== undefined) {
+        this.#beforeWelcome.push(envelopes);
+        return;
+      }
+    }
+  }
+
   #handle(incoming: Incoming): void {
     if (this.identity === undefined && (incoming.kind !== "envelope" || incoming.envelope.is !== "hello")) {
       if (incoming.kind !== "mistake") return this.close("hello-expected");
@@ -259,7 +276,7 @@ export class Session implements SubscriptionSession {
   #welcomed(): void {
     const waiting = this.#beforeWelcome ?? [];
     this.#beforeWelcome = undefined;
-    for (const incoming of waiting) if (!this.#closed) this.#handle(incoming);
+    for (const envelopes of waiting) this.#handleAll(envelopes);
     this.drafts.hand();
     this.pace();
   }
