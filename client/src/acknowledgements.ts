@@ -27,11 +27,21 @@ export class Acknowledgements {
   #messages = 0;
   #bytes = 0;
   #disarm: (() => void) | undefined;
+  /** Whether to say at the end of the turn what its user acknowledges, who may have a reason for each. */
+  readonly #prompt: boolean;
+  #prompted = false;
 
-  constructor(place: Place, window: Required<Window>, connection: Connection, send: (offset: Offset) => void) {
+  constructor(
+    place: Place,
+    window: Required<Window>,
+    connection: Connection,
+    prompt: boolean,
+    send: (offset: Offset) => void,
+  ) {
     this.#place = place;
     this.#window = window;
     this.#connection = connection;
+    this.#prompt = prompt;
     this.#send = send;
   }
 
@@ -59,6 +69,13 @@ export class Acknowledgements {
     ) {
       this.begin(due);
       this.#send(due as Offset);
+    } else if (this.#prompt) {
+      if (this.#prompted) return;
+      this.#prompted = true;
+      queueMicrotask(() => {
+        this.#prompted = false;
+        this.consider(true);
+      });
     } else {
       this.#disarm ??= runtime.setTimer(acknowledgeWithinMs, () => this.consider(true));
     }

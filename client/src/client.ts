@@ -1,5 +1,5 @@
 /** A client of a hub: wires connection, publisher and subscriptions together. */
-import type { DogearError, HubEnvelope, Limits } from "@dogear/shared";
+import { type DogearError, errors, type HubEnvelope, isErrorCode, type Limits } from "@dogear/shared";
 import { Connection, type ConnectionState } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
 import { emitter, TypedEventTarget } from "./events.ts";
@@ -46,6 +46,8 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
   readonly #subscriptions: Subscriptions;
   #opened = new Deferred<void>();
   #closing: Promise<void> | undefined;
+  /** What the hub said of an error over which it closes the connection. */
+  #lastWords: string | undefined;
   /** Why nothing more is accepted. */
   #error: DogearError | undefined;
 
@@ -144,7 +146,9 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
   }
 
   #received(envelope: HubEnvelope, bytes: number): void {
-    if (envelope.is === "welcome") {
+    if (envelope.is === "error" && isErrorCode(envelope.code) && "closeCode" in errors[envelope.code]) {
+      this.#lastWords = envelope.message;
+    } else if (envelope.is === "welcome") {
       this.#publisher.welcomed(envelope.time);
       this.#subscriptions.welcomed();
     } else if (envelope.is === "published") {
@@ -162,7 +166,7 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
       this.#opened = new Deferred();
     } else if (state.name === "closed") {
       const { code, reason } = state;
-      const error = errorFrom({ code: typeof code === "string" ? code : "closed", message: reason });
+      const error = errorFrom({ code: typeof code === "string" ? code : "closed", message: this.#lastWords ?? reason });
       this.#error ??= error;
       void this.#publisher.close(error);
       this.#publisher.end(error);

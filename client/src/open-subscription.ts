@@ -71,8 +71,12 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
     this.#options = options;
     this.#window = { ...defaultWindow, ...options.window };
     this.#handler = handler;
-    this.#acknowledgements = new Acknowledgements(this.#place, this.#window, connection, (offset) =>
-      connection.say({ is: "ack", subscription: this.number, offset }),
+    this.#acknowledgements = new Acknowledgements(
+      this.#place,
+      this.#window,
+      connection,
+      options.acknowledge === "manual",
+      (offset) => connection.say({ is: "ack", subscription: this.number, offset }),
     );
     options.signal?.addEventListener("abort", this.#abort);
   }

@@ -1,5 +1,5 @@
 /** All subscriptions of a client: gives each its number, and brings it what the hub says. */
-import { type DogearError, errors, type HubEnvelope, isPattern } from "@dogear/shared";
+import { type DogearError, type HubEnvelope, isPattern } from "@dogear/shared";
 import type { Connection } from "./connection/driver.ts";
 import { errorFrom, failure } from "./failure.ts";
 import { OpenSubscription } from "./open-subscription.ts";
@@ -97,8 +97,7 @@ export class Subscriptions {
     const subscription = this.#all.get(envelope.subscription ?? 0);
     if (envelope.is === "error" || envelope.is === "unsubscribed") {
       const error = errorFrom(envelope);
-      // One that closes the connection is told as the reason of that.
-      if (envelope.subscription === undefined && !("closeCode" in errors[error.code])) this.#listener.report(error);
+      if (envelope.subscription === undefined) this.#listener.report(error);
       if (subscription) this.#over(subscription, error);
     }
     if (!subscription || subscription.state === "ended") return;

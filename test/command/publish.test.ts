@@ -94,7 +94,7 @@ describe("standard input", () => {
     [
       "endless",
       "{ printf '1\\n2\\n'; head -c 5000000 /dev/zero; }",
-      /^dogear: Line 3 is longer than 4194304 bytes\. Messages published: 2\.\n$/,
+      /^dogear: Line 3 is longer than 1048576 bytes\. Messages published: 2\.\n$/,
     ],
   ];
   for (const [what, input, says] of bad) {

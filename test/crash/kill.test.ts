@@ -1,6 +1,7 @@
 /**
- * The hub is killed again and again under load, and some of its clients with it. Each process is a real one and keeps
- * a history of what it did and saw; in the end the checker holds all of them to what the log holds.
+ * The hub is killed again and again under load, now and then asked to stop, and some of its clients are killed as well.
+ * Each process is a real one and keeps a history of what it did and saw; in the end the checker holds all of them to
+ * what the log holds.
  *
  * `DOGEAR_SEED` repeats a run's choices, `DOGEAR_KILLS` makes it longer.
  */

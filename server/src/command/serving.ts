@@ -1,6 +1,16 @@
 /** The hub of `dogear serve`: started, or the reason why not; and stopped in good order. */
 import { demoFolder, startSensors } from "../demo/demo.ts";
-import { ConfigError, files, jsonLogger, readConfig, type Server, type ServerOptions, startServer } from "../index.ts";
+import {
+  ConfigError,
+  DataInUseError,
+  files,
+  jsonLogger,
+  readConfig,
+  type Server,
+  type ServerOptions,
+  SplitNamespaceError,
+  startServer,
+} from "../index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { type Shell, stopped } from "./command.ts";
 import { CommandError, integer } from "./usage.ts";
@@ -93,7 +103,7 @@ function explain(cause: NodeJS.ErrnoException, { port, host, data }: Where): Err
   if (syscall !== undefined) {
     return unavailable(`The data cannot be kept in ${data}: ${message}. Take another folder with --data.`);
   }
-  if (message.startsWith("Another hub")) return unavailable(message);
-  if (message.startsWith("The namespace")) return new CommandError("config", message, { cause });
+  if (cause instanceof DataInUseError) return unavailable(message);
+  if (cause instanceof SplitNamespaceError) return new CommandError("config", message, { cause });
   return cause;
 }

@@ -57,6 +57,9 @@ export interface ProducerHello {
   readonly seen?: number | undefined;
 }
 
+/** A configured namespace would split a name: its channels already have messages in `default`. */
+export class SplitNamespaceError extends Error {}
+
 export class Hub {
   readonly turns: Turns;
   readonly #parts: HubParts;
@@ -185,7 +188,7 @@ export class Hub {
         while (at < newest) {
           const page = await log.read(pattern, at, { messages: 1, bytes: 1, scan: splitScanBytes });
           if (page.messages.length > 0) {
-            throw new Error(
+            throw new SplitNamespaceError(
               `The namespace ${name} cannot be configured: ${page.messages.channels[0]} already has messages in the namespace default.`,
             );
           }

@@ -13,6 +13,14 @@ import { join, resolve } from "node:path";
 /** Longest path of a socket that every system accepts. */
 const socketPathMax = 100;
 
+/** Another process has the data open. */
+export class DataInUseError extends Error {
+  constructor(folder: string) {
+    super(`Another hub is using the data in ${folder}. Stop it, or give this one other data.`);
+    this.name = "DataInUseError";
+  }
+}
+
 export class DataLock {
   readonly #server: Server;
 
@@ -20,11 +28,10 @@ export class DataLock {
     this.#server = server;
   }
 
-  /** Throws where another process has the data open. */
+  /** Throws a DataInUseError where another process has the data open. */
   static async take(folder: string): Promise<DataLock> {
     const path = socketPath(resolve(folder));
-    if (await answers(path))
-      throw new Error(`Another hub is using the data in ${folder}. Stop it, or give this one other data.`);
+    if (await answers(path)) throw new DataInUseError(folder);
     await rm(path, { force: true });
     const server = createServer((socket) => socket.destroy());
     await new Promise<void>((done, failed) => {
