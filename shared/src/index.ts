@@ -61,7 +61,6 @@ export {
   type Epoch,
   type Gap,
   type GapReason,
-  isOffset,
   type Offset,
   type Position,
 } from "./position.ts";

@@ -24,10 +24,6 @@ export interface Position {
 /** The place before the first message. */
 export const beginning = 0 as Offset;
 
-export function isOffset(value: unknown): value is Offset {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
 /** What an acknowledged message survives. */
 export type Durability =
   /** Nothing: it is gone when the hub stops. */

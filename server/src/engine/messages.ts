@@ -91,17 +91,6 @@ export class MessagesBuilder {
     this.#bytes = base + piece.length;
   }
 
-  /** Adds those messages of a run whose channel passes. */
-  addMatching(messages: Messages, matches: (channel: Channel) => boolean): void {
-    let from = 0;
-    for (let i = 0; i < messages.length; i++) {
-      if (matches(messages.channels[i] as Channel)) continue;
-      this.add(messages, from, i);
-      from = i + 1;
-    }
-    this.add(messages, from);
-  }
-
   build(): Messages {
     if (this.#pieces.length === 0) return Messages.none;
     const only = this.#pieces.length === 1 ? this.#pieces[0] : undefined;

@@ -13,13 +13,9 @@ export class Removed {
   #highest = 0 as Offset;
   #floor = 0 as Offset;
 
-  /** The floor and the channels above it, to be stored and restored. */
+  /** Below this every position counts as overtaken. */
   get floor(): Offset {
     return this.#floor;
-  }
-
-  entries(): Iterable<readonly [Channel, Offset]> {
-    return this.#through;
   }
 
   restore(floor: Offset, entries: Iterable<readonly [Channel, Offset]>): void {

@@ -24,10 +24,6 @@ export class Turns {
     if (!this.#running) void this.#run();
   }
 
-  leave(steps: Steps): void {
-    this.#queue.delete(steps);
-  }
-
   async #run(): Promise<void> {
     this.#running = true;
     for (const steps of this.#queue) {

@@ -26,8 +26,6 @@ export interface Chunk {
   readonly first: Offset;
   readonly last: Offset;
   readonly time: number;
-  /** The channels it holds, each once. */
-  readonly channels: readonly Channel[];
   readonly messages: Messages;
   readonly origins: readonly ChunkOrigin[];
   /** Its size on disk. */
@@ -71,7 +69,6 @@ export function encodeChunk(accepted: readonly Accepted[], time: number): { chun
   const messages = writeTexts(accepted, time);
   const names = new Names();
   const channelIndexes = messages.channels.map((channel) => names.index(channel));
-  const channels = names.list.slice() as Channel[];
   const origins = accepted.flatMap(originOf);
   const tables = writeTables(messages, channelIndexes, names, origins);
   const value = Buffer.concat([Buffer.alloc(headerBytes), tables, messages.bytes]);
@@ -84,7 +81,7 @@ export function encodeChunk(accepted: readonly Accepted[], time: number): { chun
   value.writeDoubleLE(time, 24);
   value.writeUInt32LE(crc32(value.subarray(4)), 0);
   const last = messages.offsets.at(-1) as Offset;
-  return { chunk: { first, last, time, channels, messages, origins, bytes: value.length }, value };
+  return { chunk: { first, last, time, messages, origins, bytes: value.length }, value };
 }
 
 /** Reads a chunk, or throws ChunkCorrupt. */
@@ -104,10 +101,8 @@ export function decodeChunk(value: Buffer): Chunk {
   const ends: number[] = new Array(count);
   const offsets: Offset[] = new Array(count);
   const channels: Channel[] = new Array(count);
-  let channelCount = 0;
   for (let i = 0; i < count; i++) {
     const channel = value.readUInt16LE(headerBytes + 4 * count + 2 * i);
-    if (channel >= channelCount) channelCount = channel + 1;
     ends[i] = value.readUInt32LE(headerBytes + 4 * i);
     offsets[i] = (first + i) as Offset;
     channels[i] = names[channel] as Channel;
@@ -116,7 +111,6 @@ export function decodeChunk(value: Buffer): Chunk {
     first,
     last: (first + count - 1) as Offset,
     time: value.readDoubleLE(24),
-    channels: names.slice(0, channelCount) as Channel[],
     messages: new Messages(value.subarray(textStart), ends, offsets, channels),
     // Read when asked for: those who catch up do not ask.
     get origins() {
