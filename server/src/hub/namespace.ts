@@ -4,7 +4,7 @@
  * The hub follows the log once for all feeds, and only while there are any. A publish never comes through here: the
  * hub learns of its own messages as any other hub would, from the log.
  */
-import type { Channel, Offset, Pattern } from "@dogear/shared";
+import { type Channel, isWildcard, type Offset, type Pattern } from "@dogear/shared";
 import type { Batch, Log, NamespacePolicy } from "../engine/engine.ts";
 import { MessagesBuilder } from "../engine/messages.ts";
 import { Tail } from "../engine/tail.ts";
@@ -35,8 +35,9 @@ export class Namespace {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #feeds = new Map<Pattern, Counted>();
-  /** The feeds of each channel seen lately. */
+  /** The feeds with a wildcard that each channel seen lately goes to. Those without one are found by its name. */
   readonly #routes = new Map<Channel, readonly Feed[]>();
+  readonly #wildcards = new Set<Feed>();
   /** What was read of the log since it is being followed. */
   #recent = new Tail(0 as Offset, recentBytesMax);
   #following: { readonly ready: Promise<void>; readonly stop: AbortController } | undefined;
@@ -59,7 +60,7 @@ export class Namespace {
     if (counted === undefined) {
       counted = { feed: new Feed(pattern, this.#recent), uses: 0 };
       this.#feeds.set(pattern, counted);
-      this.#routes.clear();
+      this.#changed(pattern);
     }
     counted.uses++;
     return counted.feed;
@@ -69,7 +70,7 @@ export class Namespace {
     const counted = this.#feeds.get(pattern);
     if (counted === undefined || --counted.uses > 0) return;
     this.#feeds.delete(pattern);
-    this.#routes.clear();
+    this.#changed(pattern);
     if (this.#feeds.size === 0) this.stop();
   }
 
@@ -130,13 +131,28 @@ export class Namespace {
     for (const [feed, run] of runs) feed.take(run.build(), through);
   }
 
-  #feedsOf(channel: Channel): readonly Feed[] {
+  *#feedsOf(channel: Channel): Generator<Feed> {
+    const named = this.#feeds.get(channel as string as Pattern);
+    if (named !== undefined) yield named.feed;
+    yield* this.#wildcardFeedsOf(channel);
+  }
+
+  #wildcardFeedsOf(channel: Channel): readonly Feed[] {
     let feeds = this.#routes.get(channel);
     if (feeds === undefined) {
-      feeds = [...this.#feeds.values()].filter(({ feed }) => feed.matches(channel)).map(({ feed }) => feed);
+      feeds = [...this.#wildcards].filter((feed) => feed.matches(channel));
       if (this.#routes.size >= routesMax) this.#routes.clear();
       this.#routes.set(channel, feeds);
     }
     return feeds;
+  }
+
+  /** A feed came or went. */
+  #changed(pattern: Pattern): void {
+    if (!isWildcard(pattern)) return;
+    this.#routes.clear();
+    const feed = this.#feeds.get(pattern)?.feed;
+    if (feed !== undefined) this.#wildcards.add(feed);
+    else for (const gone of this.#wildcards) if (gone.pattern === pattern) this.#wildcards.delete(gone);
   }
 }
