@@ -92,7 +92,8 @@ export class Cursors {
   /** Stores what was committed so far. */
   async flush(): Promise<void> {
     await this.#flushing;
-    if (this.#dirty.size > 0) await this.#flush();
+    // Another caller that waited for the same flush may have begun the next one.
+    await (this.#flushing ?? (this.#dirty.size > 0 ? this.#flush() : undefined));
   }
 
   async #claim(key: string, claim: Parameters<Cursors["claim"]>[1]): Promise<Cursor> {

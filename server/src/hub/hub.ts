@@ -92,7 +92,7 @@ export class Hub {
     return this.#namespaces.get(namespaceOf(name, this.#namespaces)) as Namespace;
   }
 
-  /** Finds or begins a producer's sequence; `undefined` where it was forgotten. Give it back with `leave`. */
+  /** Finds or begins a producer's sequence; `undefined` where it was forgotten. Give it back with `leaveProducer`. */
   async produce(user: string, { id, settled, refused, seen }: ProducerHello): Promise<Sequencer | undefined> {
     const name = `${user}/${id}`;
     let used = this.#producers.get(name);
@@ -101,9 +101,15 @@ export class Hub {
       this.#producers.set(name, used);
     }
     used.uses++;
-    const sequencer = await used.sequencer;
-    sequencer?.settled(settled, refused);
-    return sequencer;
+    try {
+      const sequencer = await used.sequencer;
+      sequencer?.settled(settled, refused);
+      return sequencer;
+    } catch (error) {
+      // Whoever comes next asks the logs again.
+      this.leaveProducer(user, id);
+      throw error;
+    }
   }
 
   leaveProducer(user: string, id: string): void {

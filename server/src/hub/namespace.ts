@@ -37,7 +37,7 @@ export class Namespace {
   readonly #feeds = new Map<Pattern, Counted>();
   /** The feeds with a wildcard that each channel seen lately goes to. Those without one are found by its name. */
   readonly #routes = new Map<Channel, readonly Feed[]>();
-  readonly #wildcards = new Set<Feed>();
+  readonly #wildcards = new Map<Pattern, Feed>();
   /** What was read of the log since it is being followed. */
   #recent = new Tail(0 as Offset, recentBytesMax);
   #following: { readonly ready: Promise<void>; readonly stop: AbortController } | undefined;
@@ -60,7 +60,10 @@ export class Namespace {
     if (counted === undefined) {
       counted = { feed: new Feed(pattern, this.#recent), uses: 0 };
       this.#feeds.set(pattern, counted);
-      this.#changed(pattern);
+      if (isWildcard(pattern)) {
+        this.#wildcards.set(pattern, counted.feed);
+        this.#routes.clear();
+      }
     }
     counted.uses++;
     return counted.feed;
@@ -70,7 +73,7 @@ export class Namespace {
     const counted = this.#feeds.get(pattern);
     if (counted === undefined || --counted.uses > 0) return;
     this.#feeds.delete(pattern);
-    this.#changed(pattern);
+    if (this.#wildcards.delete(pattern)) this.#routes.clear();
     if (this.#feeds.size === 0) this.stop();
   }
 
@@ -140,19 +143,10 @@ export class Namespace {
   #wildcardFeedsOf(channel: Channel): readonly Feed[] {
     let feeds = this.#routes.get(channel);
     if (feeds === undefined) {
-      feeds = [...this.#wildcards].filter((feed) => feed.matches(channel));
+      feeds = [...this.#wildcards.values()].filter((feed) => feed.matches(channel));
       if (this.#routes.size >= routesMax) this.#routes.clear();
       this.#routes.set(channel, feeds);
     }
     return feeds;
-  }
-
-  /** A feed came or went. */
-  #changed(pattern: Pattern): void {
-    if (!isWildcard(pattern)) return;
-    this.#routes.clear();
-    const feed = this.#feeds.get(pattern)?.feed;
-    if (feed !== undefined) this.#wildcards.add(feed);
-    else for (const gone of this.#wildcards) if (gone.pattern === pattern) this.#wildcards.delete(gone);
   }
 }
