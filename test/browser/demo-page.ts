@@ -104,6 +104,11 @@ export class DemoPage {
     await this.#page.locator(`#state${connected ? "" : ":not("}[data-state="open"]${connected ? "" : ")"}`).waitFor();
   }
 
+  /** Waits until the page says that it has caught up. From then on it is known to have been here. */
+  async isLive(): Promise<void> {
+    await this.#page.locator("#state-detail", { hasText: /^live$/ }).waitFor();
+  }
+
   /** Waits until the page says that it has been away for so long. */
   async isAwayFor(seconds: number): Promise<void> {
     const ticking = this.#page.locator("#notice-ticking");

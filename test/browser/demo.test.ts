@@ -91,6 +91,7 @@ describe.skipIf(!chromium && !isRequired)("the demo's page", () => {
     const context = await visitor();
     const first = await DemoPage.open(context, httpOf(hub.url));
     await first.showsPoints({ channels: 3, points: 1 });
+    await first.isLive();
 
     const second = await DemoPage.open(context, httpOf(hub.url));
     await second.says(back);

@@ -119,6 +119,11 @@ export class Readings {
     });
     // From then on it is `resumed` that tells of absences.
     following.addEventListener("live", () => this.#returned(), { once: true });
+    // Whoever comes next, another tab perhaps, must not have to wait until this page has been here for a second.
+    following.addEventListener("live", () => {
+      this.tick();
+      this.#listener.changed();
+    });
     following.ready().then(
       (position) => this.#recall(from, position),
       // Then `ended` says the same.
