@@ -5,28 +5,37 @@
  * Schemas are strict. An unknown field is a mistake that is told, not a wish that is ignored.
  */
 import { z } from "zod";
+import { action } from "./administration.ts";
 import type { ErrorCode } from "./errors.ts";
+import { channel, epoch, from, milliseconds, offset, pattern, position } from "./fields.ts";
+import { declaredPolicy, type GroupPolicy, groupName, groupPolicy } from "./group.ts";
 import type { Limits } from "./limits.ts";
-import { headerLengthMax, headersMax, heartbeatMsBounds, nameLengthMax, refusedMax } from "./limits.ts";
-import type { Channel, Pattern } from "./names.ts";
-import { isChannel, isPattern } from "./names.ts";
-import type { Durability, Epoch, GapReason, Offset } from "./position.ts";
+import {
+  errorLengthMax,
+  headerLengthMax,
+  headersMax,
+  heartbeatMsBounds,
+  leaseMsBounds,
+  leasesMax,
+  nameLengthMax,
+  refusedMax,
+  retryMsMax,
+} from "./limits.ts";
+import type { Durability, GapReason, Offset } from "./position.ts";
 
 /** The version a client names in `hello`. */
 export const protocolVersion = 1;
 
-const channel = z.string().refine(isChannel) as unknown as z.ZodType<Channel>;
-const pattern = z.string().refine(isPattern) as unknown as z.ZodType<Pattern>;
-const offset = z.number().int().nonnegative() as unknown as z.ZodType<Offset>;
-const epoch = z.string().min(1).max(nameLengthMax) as unknown as z.ZodType<Epoch>;
 const subscription = z.number().int().positive();
 const number = z.number().int().positive();
 const name = z.string().min(1).max(nameLengthMax);
 /** Half a surrogate pair has no UTF-8, so that two names made of them would be stored as one. */
 const identity = name.regex(/^\P{Surrogate}+$/u);
 const count = z.number().int().positive();
-const milliseconds = z.number().int().nonnegative();
-const position = z.strictObject({ epoch, offset });
+const member = z.number().int().positive();
+const request = z.number().int().positive();
+const fence = z.number().int().positive();
+const fences = z.array(fence).min(1).max(leasesMax) as z.ZodType<readonly number[]>;
 
 const hello = z.strictObject({
   is: z.literal("hello"),
@@ -52,9 +61,7 @@ const subscribe = z.strictObject({
   pattern,
   cursor: z.boolean().optional(),
   reset: z.boolean().optional(),
-  from: z
-    .union([z.literal("latest"), z.literal("earliest"), position, z.strictObject({ time: milliseconds })])
-    .optional(),
+  from: from.optional(),
   window: z.strictObject({ messages: count, bytes: count }).optional(),
 });
 
@@ -73,14 +80,70 @@ const publish = z.strictObject({
     .refine((headers) => Object.keys(headers).length <= headersMax)
     .optional(),
   id: name.optional(),
+  /** Deliver it so long after the hub took it … */
+  delayMs: milliseconds.optional(),
+  /** … or at this time. */
+  deliverAt: milliseconds.optional(),
+  /** It expires so long after it was published, or after it was due. */
+  ttlMs: count.optional(),
   data: z.unknown(),
 });
+
+const work = z.strictObject({
+  is: z.literal("work"),
+  member,
+  /** Tells this member from every other, for as long as it lives, over any number of connections. */
+  id: identity,
+  group: groupName,
+  pattern,
+  /** Where the group starts, if there is none yet. */
+  from: from.optional(),
+  /** How many messages may be leased to this member at a time. */
+  window: count.optional(),
+  /** The offsets of messages that this member still works on. Other leases it had are given back. */
+  holding: (z.array(offset).max(leasesMax) as z.ZodType<readonly Offset[]>).optional(),
+  ...declaredPolicy,
+});
+
+const leave = z.strictObject({
+  is: z.literal("leave"),
+  member,
+  /** The offsets of messages that it settles before it leaves. Other leases it has are given back. */
+  holding: (z.array(offset).max(leasesMax) as z.ZodType<readonly Offset[]>).optional(),
+});
+
+const settle = z.strictObject({
+  is: z.literal("settle"),
+  member,
+  fences,
+  outcome: z.enum(["ack", "retry", "reject", "release", "extend"]),
+  /** With `retry`: when to try again, instead of what the group's backoff says. */
+  delayMs: milliseconds.max(retryMsMax).optional(),
+  /** With `retry` and `reject`: what went wrong. */
+  error: z.string().max(errorLengthMax).optional(),
+  /** With `extend`: how long the lease is from now on, instead of the group's `leaseMs`. */
+  leaseMs: z.number().int().min(leaseMsBounds.min).max(leaseMsBounds.max).optional(),
+});
+
+const ask = z.strictObject({ is: z.literal("ask"), request, action });
 
 const pong = z.strictObject({ is: z.literal("pong") });
 
 /** What a client says. */
-export const clientEnvelope = z.discriminatedUnion("is", [hello, subscribe, unsubscribe, ack, publish, pong]);
+export const clientEnvelope = z.discriminatedUnion("is", [
+  hello,
+  subscribe,
+  unsubscribe,
+  ack,
+  publish,
+  work,
+  leave,
+  settle,
+  ask,
+  pong,
+]);
 
+const durability = z.enum(["memory", "process", "disk", "quorum"]) satisfies z.ZodType<Durability>;
 const code = z.string() as unknown as z.ZodType<ErrorCode>;
 
 const welcome = z.strictObject({
@@ -112,6 +175,8 @@ const message = z.strictObject({
   offset,
   channel,
   time: milliseconds,
+  /** When it expires: nobody is given it after that. */
+  expires: milliseconds.optional(),
   type: z.string().optional(),
   key: z.string().optional(),
   headers: z.record(z.string(), z.string()).optional(),
@@ -148,8 +213,58 @@ const published = z.strictObject({
   epoch,
   offset,
   duplicate: z.boolean(),
-  durability: z.enum(["memory", "process", "disk", "quorum"]) satisfies z.ZodType<Durability>,
+  durability,
 });
+
+const scheduled = z.strictObject({
+  is: z.literal("scheduled"),
+  number,
+  /** By which it can be cancelled. */
+  id: z.string(),
+  due: milliseconds,
+  duplicate: z.boolean(),
+  durability,
+});
+
+interface Held {
+  readonly offset: Offset;
+  readonly fence: number;
+}
+
+const working = z.strictObject({
+  is: z.literal("working"),
+  member,
+  epoch,
+  policy: groupPolicy as z.ZodType<GroupPolicy>,
+  window: count,
+  /** What this member still holds of what it said it did, under new fences. */
+  leases: z.array(z.strictObject({ offset, fence })) as z.ZodType<readonly Held[]>,
+});
+
+const leased = z.strictObject({
+  is: z.literal("leased"),
+  member,
+  /** One for each message. `deliveries` counts this one; `failures` those before it. */
+  leases: z.array(
+    z.strictObject({
+      fence,
+      deliveries: count,
+      failures: z.number().int().nonnegative(),
+    }),
+  ),
+  messages: z.array(message),
+});
+
+const settled = z.strictObject({ is: z.literal("settled"), member, fences });
+
+const left = z.strictObject({
+  is: z.literal("left"),
+  member,
+  code: code.optional(),
+  message: z.string().optional(),
+});
+
+const answer = z.strictObject({ is: z.literal("answer"), request, result: z.unknown() });
 
 const error = z.strictObject({
   is: z.literal("error"),
@@ -157,8 +272,13 @@ const error = z.strictObject({
   message: z.string(),
   /** The publish it answers … */
   number: number.optional(),
-  /** … or the subscription. */
+  /** … or the subscription … */
   subscription: subscription.optional(),
+  /** … or the member, and of which lease … */
+  member: member.optional(),
+  fence: fence.optional(),
+  /** … or the request. */
+  request: request.optional(),
 });
 
 const draining = z.strictObject({ is: z.literal("draining"), reconnectAfterMs: milliseconds });
@@ -174,6 +294,12 @@ export const hubEnvelope = z.discriminatedUnion("is", [
   behind,
   gap,
   published,
+  scheduled,
+  working,
+  leased,
+  settled,
+  left,
+  answer,
   error,
   draining,
   ping,
@@ -184,6 +310,10 @@ export type Subscribe = z.infer<typeof subscribe>;
 export type Unsubscribe = z.infer<typeof unsubscribe>;
 export type Ack = z.infer<typeof ack>;
 export type Publish = z.infer<typeof publish>;
+export type Work = z.infer<typeof work>;
+export type Leave = z.infer<typeof leave>;
+export type Settle = z.infer<typeof settle>;
+export type Ask = z.infer<typeof ask>;
 export type ClientEnvelope = z.infer<typeof clientEnvelope>;
 
 export type Welcome = z.infer<typeof welcome>;
@@ -193,5 +323,11 @@ export type WireMessage = z.infer<typeof message>;
 export type Messages = z.infer<typeof messages>;
 export type GapEnvelope = z.infer<typeof gap>;
 export type Published = z.infer<typeof published>;
+export type Scheduled = z.infer<typeof scheduled>;
+export type Working = z.infer<typeof working>;
+export type Leased = z.infer<typeof leased>;
+export type Settled = z.infer<typeof settled>;
+export type Left = z.infer<typeof left>;
+export type Answer = z.infer<typeof answer>;
 export type ErrorEnvelope = z.infer<typeof error>;
 export type HubEnvelope = z.infer<typeof hubEnvelope>;

@@ -45,6 +45,18 @@ export const errors = {
   "ack-beyond-sent": { retry: "no" },
   "taken-over": { retry: "no" },
 
+  "too-many-scheduled": { retry: "no" },
+  "not-scheduled": { retry: "no" },
+  "member-in-use": { retry: "no" },
+  "unknown-member": { retry: "no" },
+  "invalid-group": { retry: "no" },
+  "group-differs": { retry: "no" },
+  "group-deleted": { retry: "no" },
+  "lease-lost": { retry: "no" },
+  "unknown-group": { retry: "no" },
+  "unknown-cursor": { retry: "no" },
+  "cursor-reset": { retry: "no" },
+
   closed: { retry: "no" },
   "queue-full": { retry: "later" },
   "draft-dropped": { retry: "later" },

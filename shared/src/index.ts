@@ -1,4 +1,13 @@
 /** The words both sides of a connection speak. Nothing reached from here loads zod: see `@dogear/shared/envelopes`. */
+export type {
+  Action,
+  Browsed,
+  CursorList,
+  CursorReport,
+  GroupList,
+  GroupReport,
+  Lag,
+} from "./administration.ts";
 export {
   type ClientCodec,
   type Draft,
@@ -10,20 +19,30 @@ export {
 } from "./codec.ts";
 export type {
   Ack,
+  Answer,
+  Ask,
   ClientEnvelope,
   ErrorEnvelope,
   GapEnvelope,
   Hello,
   HubEnvelope,
+  Leased,
+  Leave,
+  Left,
   Messages,
   Publish,
   Published,
+  Scheduled,
+  Settle,
+  Settled,
   Subscribe,
   Subscribed,
   Unsubscribe,
   Unsubscribed,
   Welcome,
   WireMessage,
+  Work,
+  Working,
 } from "./envelopes.ts";
 export {
   type ClosingErrorCode,
@@ -33,15 +52,24 @@ export {
   isErrorCode,
   mayReconnect,
 } from "./errors.ts";
+export type { Backoff, DeclaredPolicy, GroupPolicy } from "./group.ts";
 export {
+  browseMax,
   defaultLimits,
+  defaultMemberWindow,
   defaultWindow,
+  errorLengthMax,
   headerLengthMax,
   headersMax,
   heartbeatMsBounds,
+  hubHeaderPrefix,
   type Limits,
+  leaseMsBounds,
+  leasesMax,
+  listMax,
   nameLengthMax,
   refusedMax,
+  retryMsMax,
 } from "./limits.ts";
 export {
   type Channel,

@@ -34,6 +34,10 @@ export interface Limits {
   /** How long an explicit id is remembered, and how many at most in one namespace. */
   readonly deduplicationWindowMs: number;
   readonly deduplicationIdsMax: number;
+  /** Most messages that a group has not settled before it reads on: leased, delayed or waiting in order. */
+  readonly groupUnsettledMax: number;
+  /** Most messages that wait in one namespace for the time they are due. */
+  readonly scheduledMax: number;
 }
 
 const second = 1_000;
@@ -59,13 +63,34 @@ export const defaultLimits: Limits = {
   producerMemoryMs: 7 * day,
   deduplicationWindowMs: 5 * minute,
   deduplicationIdsMax: 1_000_000,
+  groupUnsettledMax: 100_000,
+  scheduledMax: 1_000_000,
 };
 
-/** What a client may ask for as its heartbeat. */
-export const heartbeatMsBounds = { min: 1 * second, max: 15 * minute } as const;
+/** What a client may ask for as its heartbeat: up to 15 minutes. */
+export const heartbeatMsBounds = { min: 1_000, max: 900_000 } as const;
 
 /** The window of a subscription that asks for none. */
 export const defaultWindow = { messages: 1_000, bytes: 1 * MiB } as const;
+
+/** The window of a member that asks for none, in messages. */
+export const defaultMemberWindow = 100;
+
+/** How long a lease may be: at most 12 hours. */
+export const leaseMsBounds = { min: 100, max: 43_200_000 } as const;
+
+/** The longest that a failed message can be kept from its next try: 7 days. */
+export const retryMsMax = 604_800_000;
+
+/** Most leases that one envelope names. */
+export const leasesMax = 10_000;
+
+/** Longest text that says what went wrong with a message, in characters. */
+export const errorLengthMax = 1_024;
+
+/** Most entries of one answer to an operator. */
+export const listMax = 1_000;
+export const browseMax = 1_000;
 
 /** Longest `key`, `id`, `producer` and `subscriber`, in characters. */
 export const nameLengthMax = 128;
@@ -76,3 +101,6 @@ export const refusedMax = 10_000;
 /** Most headers of one message, and the longest value of one. */
 export const headersMax = 32;
 export const headerLengthMax = 1_024;
+
+/** Headers that start with this are the hub's own. */
+export const hubHeaderPrefix = "dogear-";

@@ -37,11 +37,24 @@ const hubSentences = {
   "outcome-unknown": "This number was settled before and its result is no longer kept.",
   "disk-full": "The hub's disk is full. Reading goes on; publish again later.",
   unavailable: "The log cannot be reached now.",
-  "memory-namespace": "This namespace is kept in memory only, so it cannot hold a durable cursor.",
+  "memory-namespace": "This namespace is kept in memory only, so it has no durable cursors, groups or schedules.",
   "subscription-in-use": "The session already has a subscription of this number.",
   "unknown-subscription": "The session has no subscription of this number.",
   "too-many-subscriptions": "The session has as many subscriptions as it may.",
   "ack-beyond-sent": "The offset acknowledged is beyond what was sent; the cursor did not move.",
+  "too-many-scheduled":
+    "As many messages wait for their time in this namespace as may; schedule it when some were delivered.",
+  "not-scheduled": "Nothing is scheduled under this id: it was delivered, cancelled, or never scheduled.",
+  "member-in-use": "The session already has a member of this number.",
+  "unknown-member": "The session has no member of this number.",
+  "invalid-group":
+    "A group's name is letters, digits, _ and -, and leaves room for the channel of its dead letters: 255 bytes, 16 levels.",
+  "group-differs": "The group was declared otherwise. Join it as it is, or under another name.",
+  "group-deleted": "The group was deleted.",
+  "lease-lost": "The lease is not held any more: it ran out, was settled, or is another member's. Nothing changed.",
+  "unknown-group": "There is no such group.",
+  "unknown-cursor": "There is no such cursor.",
+  "cursor-reset": "The cursor was reset; a new subscription goes on from where it is now.",
   "taken-over": "Another session of this subscriber took over the pattern.",
 } as const satisfies Partial<Record<ErrorCode, string>>;
 
