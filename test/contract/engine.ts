@@ -5,26 +5,21 @@
  */
 import type { Channel, Durability, Offset, Pattern } from "@dogear/shared";
 import { afterEach, describe, expect, it } from "vitest";
-import type {
-  Batch,
-  Budget,
-  Draft,
-  Engine,
-  Log,
-  NamespacePolicy,
-  Origin,
-  Page,
-} from "../../server/src/engine/engine.ts";
+import type { Batch, Budget, Draft, Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
 import { epochOf } from "../../server/src/engine/lineage.ts";
-import type { Messages } from "../../server/src/engine/messages.ts";
-
-export interface EngineUnderTest {
-  readonly engine: Engine;
-  /** Closes the engine and opens its data again. */
-  reopen(): Promise<EngineUnderTest>;
-  /** Moves the engine's wall clock. */
-  advance(ms: number): void;
-}
+import { describeRetention } from "./retention.ts";
+import { describeState } from "./state.ts";
+import {
+  all,
+  dataOf,
+  draft,
+  draftWithId,
+  type EngineUnderTest,
+  type Fixture,
+  parsed,
+  plenty,
+  policy,
+} from "./support.ts";
 
 export interface EngineContract {
   open(): Promise<EngineUnderTest>;
@@ -33,52 +28,13 @@ export interface EngineContract {
   readonly keeps: boolean;
 }
 
-const day = 24 * 60 * 60 * 1_000;
-
-export const policy: NamespacePolicy = {
-  namespace: "default",
-  durability: "disk",
-  retention: { ageMs: undefined, bytes: undefined },
-  deduplicationWindowMs: 5 * 60 * 1_000,
-  deduplicationIdsMax: 1_000,
-  producerMemoryMs: 7 * day,
-};
-
-const plenty: Budget = { messages: 10_000, bytes: 100_000_000, scan: 1_000_000_000 };
-const all = ">" as Pattern;
-
-export function draftWithId(channel: string, data: unknown, id: string): Draft {
-  return { ...draft(channel, data), id };
-}
-
-export function draft(channel: string, data: unknown, origin: Origin = { by: "nobody" }, attributes = ""): Draft {
-  return { channel: channel as Channel, attributes, data: Buffer.from(JSON.stringify(data)), origin };
-}
-
 function numbered(producer: string, number: number, previous: number | "repeat", data: unknown = number): Draft {
   return draft("a", data, { by: "producer", producer, number, previous });
 }
 
-interface Parsed {
-  readonly offset: Offset;
-  readonly channel: Channel;
-  readonly time: number;
-  readonly data: unknown;
-}
-
-export function parsed(messages: Messages): Parsed[] {
-  const list = JSON.parse(`[${messages.bytes.toString()}]`) as Parsed[];
-  expect(list.map(({ offset }) => offset)).toEqual(messages.offsets);
-  expect(list.map(({ channel }) => channel)).toEqual(messages.channels);
-  return list;
-}
-
-const dataOf = (page: Pick<Page, "messages">) => parsed(page.messages).map(({ data }) => data);
-
 export function runEngineContract(name: string, contract: EngineContract): void {
   // Not skipped but left out: a skip says that something could not be tested here.
   const leftOut = () => {};
-  const whereKept = contract.keeps ? it : leftOut;
   const whereNotKept = contract.keeps ? leftOut : it;
   const describeKept = contract.keeps ? describe : leftOut;
 
@@ -92,6 +48,7 @@ export function runEngineContract(name: string, contract: EngineContract): void 
       current = await current.reopen();
       return current.engine.open({ ...policy, ...over });
     };
+    const fixture: Fixture = { opened, reopened, current: () => current };
     const append = async (log: Log, ...drafts: Draft[]) => {
       const answers = await log.append(drafts);
       return answers.map((answer) => ("refused" in answer ? answer.refused : answer.offset));
@@ -346,67 +303,44 @@ export function runEngineContract(name: string, contract: EngineContract): void 
       });
     });
 
-    describe("retention", () => {
-      const text = "x".repeat(2_000);
-      const small = { retention: { ageMs: undefined, bytes: 500_000 } };
+    describe("count", () => {
+      const counted = (log: Log, pattern: string, after = 0) => log.count(pattern as Pattern, after as Offset);
 
-      /** Appends until retention has removed the oldest message. */
-      const overflow = async (log: Log) => {
-        for (let i = 0; (await log.bounds()).oldest === 1; i++) {
-          if (i === 200) throw new Error("retention removed nothing");
-          await log.append(Array.from({ length: 20 }, () => draft("busy", text)));
+      it("counts what matches after an offset, as reading would", async () => {
+        const log = await opened();
+        expect(await counted(log, ">")).toBe(0);
+        for (let i = 0; i < 30; i++) {
+          await log.append(
+            Array.from({ length: 1 + (i % 4) }, (_, j) =>
+              draft(["a.x", "a.y", "b", "a.$dead.g"][(i + j) % 4] as string, j),
+            ),
+          );
         }
-      };
-
-      it("removes the oldest messages by size, and a reader from before gets an exact gap (G5)", async () => {
-        const log = await opened(small);
-        await overflow(log);
-        const { oldest, newest } = await log.bounds();
-        const page = await log.read("busy" as Pattern, 0 as Offset, plenty);
-        expect(page.gap).toEqual({ from: 0, to: oldest - 1, reason: "retention" });
-        expect(page.messages.offsets[0]).toBe(oldest);
-        expect(page.through).toBe(newest);
-        expect((await log.read("busy" as Pattern, (oldest - 1) as Offset, plenty)).gap).toBeUndefined();
-      });
-
-      it("makes no gap for a quiet channel of which nothing was removed since", async () => {
-        const log = await opened(small);
-        await log.append([draft("quiet", 1), draft("quieter", 1)]);
-        await overflow(log);
-        expect((await log.read("quiet" as Pattern, 1 as Offset, plenty)).gap).toBeUndefined();
-        expect((await log.read("quiet" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({ from: 0, to: 1 });
-        expect((await log.read("quiet*".replace("*", "er") as Pattern, 0 as Offset, plenty)).gap).toMatchObject({
-          to: 2,
-        });
-        expect((await log.read("never" as Pattern, 0 as Offset, plenty)).gap).toBeUndefined();
-      });
-
-      it("removes by age", async () => {
-        const log = await opened({ retention: { ageMs: 10_000, bytes: undefined } });
-        await log.append([draft("a", 1)]);
-        for (let i = 0; (await log.bounds()).oldest === 1; i++) {
-          if (i === 200) throw new Error("retention removed nothing");
-          current.advance(2_000);
-          await log.append([draft("a", i)]);
+        const { newest } = await log.bounds();
+        for (const pattern of [">", "a.*", "b", "*.y", "a.$dead.g", "none"]) {
+          for (const after of [0, 1, 2, 3, 17, 18, 19, 20, newest - 1, newest, newest + 5]) {
+            const page = await log.read(pattern as Pattern, after as Offset, plenty);
+            expect([pattern, after, await counted(log, pattern, after)]).toEqual([
+              pattern,
+              after,
+              page.messages.length,
+            ]);
+          }
         }
-        expect((await log.read("a" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({
-          from: 0,
-          reason: "retention",
-        });
       });
 
-      whereKept("remembers what was removed after a restart", async () => {
-        const first = await opened(small);
-        await first.append([draft("quiet", 1)]);
-        await overflow(first);
-        const log = await reopened(small);
-        const { oldest } = await log.bounds();
-        expect(oldest).toBeGreaterThan(1);
-        expect((await log.read("quiet" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({ from: 0, to: 1 });
-        expect((await log.read("quiet" as Pattern, 1 as Offset, plenty)).gap).toBeUndefined();
-        expect((await log.read("busy" as Pattern, 0 as Offset, plenty)).gap).toMatchObject({ to: oldest - 1 });
+      it("sees the same newest message in counts that are asked for at once", async () => {
+        const log = await opened();
+        await log.append([draft("a", 1), draft("a", 2), draft("a", 3)]);
+        const appending = log.append([draft("a", 4)]);
+        const [all3, after2] = await Promise.all([counted(log, "a"), counted(log, "a", 2)]);
+        expect(all3 - after2).toBe(2);
+        await appending;
+        expect(await counted(log, "a")).toBe(4);
       });
     });
+
+    describeRetention(fixture, contract.keeps);
 
     describeKept("after a restart", () => {
       it("keeps messages, offsets and epoch (G1, G2)", async () => {
@@ -452,40 +386,6 @@ export function runEngineContract(name: string, contract: EngineContract): void 
       expect(dataOf(await (await reopened({ durability: "memory" })).read(all, 0 as Offset, plenty))).toEqual([]);
     });
 
-    describe("state", () => {
-      const bytes = (text: string) => Buffer.from(text);
-      const text = (value: Uint8Array | undefined) => value && Buffer.from(value).toString();
-
-      it("stores a record only over the version it was given", async () => {
-        await opened();
-        const { state } = current.engine;
-        expect(await state.get("k")).toBeUndefined();
-        const first = (await state.put("k", bytes("one"), 0)) as number;
-        expect(await state.put("k", bytes("late"), 0)).toBeUndefined();
-        const second = (await state.put("k", bytes("two"), first)) as number;
-        expect(await state.put("k", bytes("late"), first)).toBeUndefined();
-        const entry = await state.get("k");
-        expect([text(entry?.value), entry?.version]).toEqual(["two", second]);
-      });
-
-      it("lists records by prefix, in order", async () => {
-        await opened();
-        const { state } = current.engine;
-        for (const key of ["b/1", "a/2", "a/1", "a", "c"]) await state.put(key, bytes(key), 0);
-        const listed = await state.list("a/");
-        expect(listed.map(({ key, value }) => [key, text(value)])).toEqual([
-          ["a/1", "a/1"],
-          ["a/2", "a/2"],
-        ]);
-      });
-
-      whereKept("keeps records over a restart", async () => {
-        await opened();
-        const version = await current.engine.state.put("k", bytes("kept"), 0);
-        await reopened();
-        const entry = await current.engine.state.get("k");
-        expect([text(entry?.value), entry?.version]).toEqual(["kept", version]);
-      });
-    });
+    describeState(fixture, contract.keeps);
   });
 }

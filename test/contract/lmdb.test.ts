@@ -1,11 +1,12 @@
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
-import { chance, movableClock } from "../support/clock.ts";
+import { chance } from "../support/clock.ts";
 import { temporaryFolder } from "../support/temp.ts";
-import { type EngineUnderTest, runEngineContract } from "./engine.ts";
+import { runEngineContract } from "./engine.ts";
+import { contractClock, type EngineUnderTest } from "./support.ts";
 
 async function open(data: string): Promise<EngineUnderTest> {
-  const clock = movableClock();
+  const clock = contractClock();
   const fatal = (error: unknown) => {
     throw error;
   };

@@ -1,9 +1,10 @@
 import { MemoryEngine } from "../../server/src/engine/memory/memory-engine.ts";
-import { chance, movableClock } from "../support/clock.ts";
-import { type EngineUnderTest, runEngineContract } from "./engine.ts";
+import { chance } from "../support/clock.ts";
+import { runEngineContract } from "./engine.ts";
+import { contractClock, type EngineUnderTest } from "./support.ts";
 
 async function open(): Promise<EngineUnderTest> {
-  const clock = movableClock();
+  const clock = contractClock();
   const engine = new MemoryEngine({ clock, chance });
   return {
     engine,

@@ -1,69 +1,14 @@
 /** What the LMDB engine makes of data that something happened to. */
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Offset, Pattern } from "@dogear/shared";
 import { expect, it } from "vitest";
-import type { Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
+import type { Log } from "../../server/src/engine/engine.ts";
 import { epochOf, locate } from "../../server/src/engine/lineage.ts";
 import { type Environment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
-import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
-import type { Logger } from "../../server/src/runtime/logger.ts";
-import { draft, draftWithId, parsed, policy } from "../contract/engine.ts";
-import { chance, movableClock } from "../support/clock.ts";
+import { draft, draftWithId, parsed } from "../contract/support.ts";
 import { temporaryFolder } from "../support/temp.ts";
-
-const plenty = { messages: 100_000, bytes: 100_000_000, scan: 1_000_000_000 };
-const all = ">" as Pattern;
-
-/** Segments of 75 KB. */
-const small: NamespacePolicy = { ...policy, retention: { ageMs: undefined, bytes: 600_000 } };
-
-/** Opens a log, lets `use` work with it, and closes it; returns what was logged. */
-async function withLog(data: string, use: (log: Log) => Promise<void>, policyUsed = policy): Promise<string[]> {
-  const events: string[] = [];
-  const note: Logger["info"] = (event) => void events.push(event);
-  const engine = await LmdbEngine.open({
-    data,
-    clock: movableClock(),
-    chance,
-    logger: { info: note, warn: note, error: note },
-    fatal: (error) => {
-      throw error;
-    },
-  });
-  try {
-    await use(await engine.open(policyUsed));
-  } finally {
-    await engine.close();
-  }
-  return events;
-}
-
-const dataIn = async (log: Log, after = 0, pattern = all) => {
-  const page = await log.read(pattern, after as Offset, plenty);
-  return { data: parsed(page.messages).map(({ data }) => data), gap: page.gap, through: page.through };
-};
-
-/** The first offsets of the segments on disk. */
-const segmentsOf = (data: string) =>
-  readdirSync(join(data, "logs", "default"))
-    .map(Number)
-    .sort((a, b) => a - b);
-
-/** Changes a segment behind the engine's back. */
-async function tamper(
-  data: string,
-  first: number,
-  change: (environment: Environment) => Promise<unknown>,
-): Promise<void> {
-  const environment = openEnvironment(join(data, "logs", "default", String(first).padStart(16, "0")));
-  await change(environment);
-  await environment.close();
-}
-
-const chunksOf = (environment: Environment) =>
-  environment.openDB<Buffer, number>({ name: "chunks", encoding: "binary" });
-const factsOf = (environment: Environment) => environment.openDB<Buffer, string>({ name: "facts", encoding: "binary" });
+import { all, chunksOf, dataIn, factsOf, fill, plenty, segmentsOf, small, tamper, withLog } from "./support.ts";
 
 async function flipBit(environment: Environment, key: number): Promise<void> {
   const chunks = chunksOf(environment);
@@ -142,19 +87,6 @@ it("keeps an older position valid only up to the earliest place the log was ever
     gap: { from: 0, to: null, reason: "epoch" },
   });
 });
-
-/** Appends drafts of about 1 KB each until the log has several segments. */
-async function fill(log: Log, count: number, from = 0): Promise<void> {
-  for (let i = from; i < from + count; i++) {
-    await log.append([
-      draft(
-        `c${i % 10}`,
-        { i, text: "x".repeat(1_000) },
-        { by: "producer", producer: "p", number: i + 1, previous: i },
-      ),
-    ]);
-  }
-}
 
 const numbersIn = (data: readonly unknown[]) => data.map((value) => (value as { i: number }).i);
 

@@ -1,33 +1,38 @@
 /**
- * Group commit: the drafts that arrive while one commit is on its way to the disk go together in the next one. One
- * commit is in flight at a time, so a draft waits for one and a half commits on average and two at most.
+ * Group commit: what is handed in while one commit is on its way to the disk goes together in the next one. One commit
+ * is in flight at a time, so a request waits for one and a half commits on average and two at most.
  */
 import type { Clock } from "../runtime/clock.ts";
-import type { Appended, Draft } from "./engine.ts";
+import type { Draft } from "./engine.ts";
 
-interface Call {
-  readonly drafts: readonly Draft[];
-  readonly resolve: (answers: readonly Appended[]) => void;
+/** Makes the commit of several requests, and answers each. */
+export type Commit<Request, Answer> = (requests: readonly Request[]) => Promise<readonly Answer[]>;
+
+interface Waiting<Request, Answer> {
+  readonly request: Request;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Bytes of payload after which a commit is full. */
+/** Bytes after which a commit is full. */
 const commitBytesMax = 4 * 1_024 * 1_024;
 
-export class CommitQueue {
-  readonly #commit: (drafts: readonly Draft[]) => Promise<readonly Appended[]>;
+export class CommitQueue<Request, Answer> {
+  readonly #commit: Commit<Request, Answer>;
+  readonly #bytesOf: (request: Request) => number;
   readonly #clock: Clock;
-  #waiting: Call[] = [];
+  #waiting: Waiting<Request, Answer>[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(commit: (drafts: readonly Draft[]) => Promise<readonly Appended[]>, clock: Clock) {
+  constructor(commit: Commit<Request, Answer>, bytesOf: (request: Request) => number, clock: Clock) {
     this.#commit = commit;
+    this.#bytesOf = bytesOf;
     this.#clock = clock;
   }
 
-  append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+  submit(request: Request): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ drafts, resolve, reject });
+      this.#waiting.push({ request, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -45,24 +50,20 @@ export class CommitQueue {
   }
 
   async #commitNext(): Promise<void> {
-    const calls = this.#take();
+    const taken = this.#take();
     try {
-      const answers = await this.#commit(calls.flatMap(({ drafts }) => drafts));
-      let at = 0;
-      for (const { drafts, resolve } of calls) {
-        resolve(answers.slice(at, at + drafts.length));
-        at += drafts.length;
-      }
+      const answers = await this.#commit(taken.map(({ request }) => request));
+      for (const [i, { resolve }] of taken.entries()) resolve(answers[i] as Answer);
     } catch (error) {
-      for (const { reject } of calls) reject(error);
+      for (const { reject } of taken) reject(error);
     }
   }
 
-  #take(): readonly Call[] {
+  #take(): readonly Waiting<Request, Answer>[] {
     let bytes = 0;
     let count = 0;
     while (count < this.#waiting.length && bytes < commitBytesMax) {
-      for (const { data } of (this.#waiting[count] as Call).drafts) bytes += data.length;
+      bytes += this.#bytesOf((this.#waiting[count] as Waiting<Request, Answer>).request);
       count++;
     }
     if (count === this.#waiting.length) {
@@ -72,4 +73,21 @@ export class CommitQueue {
     }
     return this.#waiting.splice(0, count);
   }
+}
+
+/** Makes one commit of the items of several requests, and hands each request its share of the answers. */
+export function together<Item, Answer>(commit: Commit<Item, Answer>): Commit<readonly Item[], readonly Answer[]> {
+  return async (requests) => {
+    const answers = await commit(requests.flat());
+    let at = 0;
+    return requests.map(({ length }) => {
+      at += length;
+      return answers.slice(at - length, at);
+    });
+  };
+}
+
+/** What the payloads of one append come to. */
+export function payloadBytes(drafts: readonly Draft[]): number {
+  return drafts.reduce((sum, { data }) => sum + data.length, 0);
 }

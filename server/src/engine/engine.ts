@@ -65,11 +65,24 @@ export interface Log {
   /** The oldest offset retained (one past the newest where nothing is) and the newest durable one (0 where none). */
   bounds(): Promise<Bounds>;
 
+  /**
+   * How many retained messages match after an offset. What is appended while it counts is left out, and counts asked for
+   * in one turn see the same newest message; what is removed while it counts may be left out too.
+   */
+  count(pattern: Pattern, after: Offset): Promise<number>;
+
   /** The last offset before a time: what follows it was appended at that time or later. */
   offsetAt(time: number): Promise<Offset>;
 
   /** The last number of a producer in this log, 0 where it knows none. Asking counts as hearing of it. */
   lastNumber(producer: string): Promise<number>;
+
+  /**
+   * Names the one who is told before retention removes anything up to and including `through`; it is named before the
+   * log is used, and once. Until what it returns has resolved, all of that stays, and the log can be used as ever, also
+   * by the listener itself. Where it rejects, the removal is put off and it is asked again later. `close` waits for it.
+   */
+  beforeRemoval(call: (through: Offset) => Promise<void>): void;
 }
 
 /** One incarnation of a log: its name and its first offset. It ends where the next one begins. */
@@ -137,7 +150,13 @@ export interface Bounds {
   readonly newest: Offset;
 }
 
-/** A small store of records, each with a version. */
+/**
+ * A small store of records, each with a version. Versions only grow, and no two writes are given the same one: a record
+ * that was removed and stored again never has a version that somebody may remember from before.
+ *
+ * Keys are printable ASCII, at most `keyBytesMax`. A value belongs to the store from when it is handed in: it is not
+ * copied, and must not change any more.
+ */
 export interface State {
   get(key: string): Promise<Entry | undefined>;
   /**
@@ -145,11 +164,34 @@ export interface State {
    * as the engine, with the new version; with `undefined` where another version was found and nothing was stored.
    */
   put(key: string, value: Uint8Array, version: number): Promise<number | undefined>;
-  /** Every record whose key starts with `prefix`, ordered by key. */
-  list(prefix: string): Promise<readonly (Entry & { readonly key: string })[]>;
+  /**
+   * Makes several changes in the order given, each only if its record's version is still the one given. Resolves, once
+   * all are as durable as the engine, with the new versions (0 for a removed record); with `undefined` where a record
+   * had another version.
+   *
+   * What is stored after a crash or a mismatch is the first ones of the changes. The embedded engines make all of them
+   * or none; a distributed one may only manage to keep the order, so whoever needs more puts what decides last.
+   *
+   * Each key may be named once.
+   */
+  putAll(changes: readonly Change[]): Promise<readonly number[] | undefined>;
+  /** The records whose key starts with `prefix` and is greater than `after`, ordered by key, at most `limit`. */
+  list(prefix: string, after?: string, limit?: number): Promise<readonly KeyedEntry[]>;
 }
 
 export interface Entry {
   readonly value: Uint8Array;
+  readonly version: number;
+}
+
+export interface KeyedEntry extends Entry {
+  readonly key: string;
+}
+
+export interface Change {
+  readonly key: string;
+  /** What to store; `undefined` removes the record. */
+  readonly value: Uint8Array | undefined;
+  /** The version the record must have; 0 where there must be none. */
   readonly version: number;
 }

@@ -66,6 +66,15 @@ function addMatching(
   return undefined;
 }
 
+/** How many messages of a run come after an offset and match. */
+export function countMatching(messages: Messages, after: Offset, matches: (channel: Channel) => boolean): number {
+  let count = 0;
+  for (let i = messages.indexAfter(after); i < messages.length; i++) {
+    if (matches(messages.channels[i] as Channel)) count++;
+  }
+  return count;
+}
+
 /** The same test, which asks once for each channel. */
 export function remembering(matches: (channel: Channel) => boolean): (channel: Channel) => boolean {
   const known = new Map<Channel, boolean>();

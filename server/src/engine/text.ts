@@ -1,7 +1,12 @@
-/** Writes messages in wire form: the one place that knows how a stored message reads. */
+/**
+ * Writes messages in wire form, and reads of them what needs no parsing: the one place that knows how a stored message
+ * reads.
+ *
+ *     {"offset":7,"channel":"a.b","time":1795400010000,"expires":1795400010020,"key":"k","data":…}
+ */
 import type { Channel, Offset } from "@dogear/shared";
 import type { Accepted } from "./admission.ts";
-import { Messages } from "./messages.ts";
+import { Messages, MessagesBuilder } from "./messages.ts";
 
 /** More than the fixed parts of a message, with its offset and its time at their longest. */
 const frameBytes = 80;
@@ -34,4 +39,48 @@ export function writeTexts(accepted: readonly Accepted[], time: number): Message
   return new Messages(bytes.subarray(0, at), ends, offsets, channels);
 }
 
+/** The text of message `i`, not copied. */
+export function textOf(messages: Messages, i: number): Buffer {
+  return messages.bytes.subarray(messages.start(i), messages.ends[i]);
+}
+
+/**
+ * When message `i` expires, if it does. Where that stands follows from what is known of the message, so nothing that a
+ * publisher wrote is taken for it, and where it is absent only a few bytes are looked at.
+ */
+export function expiryOf(messages: Messages, i: number): number | undefined {
+  const { bytes } = messages;
+  let at = messages.start(i) + timeAt(messages.offsets[i] as Offset, messages.channels[i] as Channel);
+  while (bytes[at] !== comma) at++;
+  for (let k = 0; k < expiresKey.length; k++) if (bytes[at++] !== expiresKey[k]) return undefined;
+  let expiry = 0;
+  for (let byte = bytes[at]; byte !== comma; byte = bytes[++at]) expiry = 10 * expiry + (byte as number) - zero;
+  return expiry;
+}
+
+/** The messages that have not expired: the same run, where none has. */
+export function unexpired(messages: Messages, now: number): Messages {
+  const hasExpired = (i: number) => (expiryOf(messages, i) ?? Number.POSITIVE_INFINITY) <= now;
+  let builder: MessagesBuilder | undefined;
+  /** Where the stretch begins that is kept next. */
+  let from = 0;
+  for (let i = 0; i < messages.length; i++) {
+    if (!hasExpired(i)) continue;
+    builder ??= new MessagesBuilder();
+    builder.add(messages, from, i);
+    from = i + 1;
+  }
+  if (builder === undefined) return messages;
+  builder.add(messages, from);
+  return builder.build();
+}
+
+/** Where the time of a message stands in its text. Channels are ASCII. */
+function timeAt(offset: Offset, channel: Channel): number {
+  return '{"offset":,"channel":"","time":'.length + String(offset).length + channel.length;
+}
+
+const expiresKey = Buffer.from(',"expires":');
 const closingBrace = 0x7d;
+const comma = 0x2c;
+const zero = 0x30;

@@ -1,19 +1,40 @@
 /**
- * Which chunks of one segment hold which channel: what lets a selective reader skip the rest.
+ * Which chunks of one segment hold which channel, and how often: what lets a selective reader skip the rest, and
+ * messages be counted without reading them.
  *
  * A posting is the first offset of a chunk. The open segment's index is kept in memory as chunks are appended; a
- * sealed segment's is written once, sorted, and read back whole when first needed.
+ * sealed segment's is written once and read back when first needed:
+ *
+ *     version, bytes of the head                                       u32, u32
+ *     head: the number of chunks, the lowest posting, and a row of
+ *     each channel                                                     JSON
+ *     of each channel its postings, as their distance from the lowest
+ *     one, then how many of its messages come before each              u32 …
+ *
+ * Numbers are little-endian.
  */
 import { type Channel, isWildcard, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Chunk } from "./chunk.ts";
+import {
+  chunkFrom,
+  columnBytes,
+  type EntryRow,
+  entryRow,
+  GrowingEntry,
+  type IndexEntry,
+  StoredEntry,
+  writeColumns,
+} from "./index-entry.ts";
 
-/** One channel of a segment. */
-interface Entry {
-  readonly channel: Channel;
-  readonly postings: Offset[];
-  last: Offset;
-  count: number;
+/** What an index says before its postings. */
+interface Head {
+  readonly chunks: number;
+  readonly base: Offset;
+  readonly rows: readonly EntryRow[];
 }
+
+const formatVersion = 2;
+const preambleBytes = 8;
 
 /** Above this share of a segment's chunks, reading them all in a row beats picking them. */
 const selectiveShareMax = 0.25;
@@ -22,19 +43,16 @@ const selectiveShareMax = 0.25;
 const planChunksMax = 64;
 
 export class ChannelIndex {
-  readonly #entries: Entry[] = [];
-  readonly #byChannel = new Map<string, Entry>();
+  readonly #entries: IndexEntry[] = [];
+  readonly #byChannel = new Map<string, IndexEntry>();
   /** The entries that each wildcard pattern selects, and how many entries were looked at to know. */
-  readonly #selected = new Map<Pattern, { entries: Entry[]; seen: number }>();
+  readonly #selected = new Map<Pattern, { entries: IndexEntry[]; seen: number }>();
   #chunks = 0;
 
   add({ first, messages }: Chunk): void {
     this.#chunks++;
     for (let i = 0; i < messages.length; i++) {
-      const entry = this.#entry(messages.channels[i] as Channel);
-      if (entry.postings.at(-1) !== first) entry.postings.push(first);
-      entry.last = messages.offsets[i] as Offset;
-      entry.count++;
+      this.#growing(messages.channels[i] as Channel).add(messages.offsets[i] as Offset, first);
     }
   }
 
@@ -49,35 +67,50 @@ export class ChannelIndex {
    */
   plan(pattern: Pattern, from: Offset): readonly Offset[] | "all" {
     const entries = this.#select(pattern);
-    const postings = entries.reduce((sum, entry) => sum + entry.postings.length, 0);
+    const postings = entries.reduce((sum, entry) => sum + entry.chunks, 0);
     if (postings > this.#chunks * selectiveShareMax) return "all";
     const next = new Set<Offset>();
     for (const entry of entries) {
-      const start = firstAtOrAfter(entry.postings, from);
-      for (const posting of entry.postings.slice(start, start + planChunksMax)) next.add(posting);
+      const start = chunkFrom(entry, from);
+      const end = Math.min(start + planChunksMax, entry.chunks);
+      for (let i = start; i < end; i++) next.add(entry.posting(i));
     }
     return [...next].sort((a, b) => a - b).slice(0, planChunksMax);
   }
 
-  encode(): Buffer {
-    const rows = this.#entries.map(({ channel, postings, last, count }) => [channel, last, count, deltas(postings)]);
-    return Buffer.from(JSON.stringify({ chunks: this.#chunks, rows }));
+  /** How many messages a pattern selects: all of the segment's, or those in the chunks after the one named. */
+  count(pattern: Pattern, chunk?: Offset): number {
+    return this.#select(pattern).reduce((sum, entry) => sum + countAfter(entry, chunk), 0);
   }
 
-  static decode(value: Uint8Array): ChannelIndex {
-    const { chunks, rows } = JSON.parse(Buffer.from(value).toString()) as {
-      chunks: number;
-      rows: [Channel, Offset, number, number[]][];
-    };
+  encode(): Buffer {
+    const base = this.#entries[0]?.posting(0) ?? (0 as Offset);
+    const head: Head = { chunks: this.#chunks, base, rows: this.#entries.map(entryRow) };
+    const text = Buffer.from(JSON.stringify(head));
+    const columns = this.#entries.reduce((sum, entry) => sum + columnBytes(entry), 0);
+    const value = Buffer.allocUnsafe(preambleBytes + text.length + columns);
+    value.writeUInt32LE(formatVersion, 0);
+    value.writeUInt32LE(text.length, 4);
+    let at = preambleBytes + text.copy(value, preambleBytes);
+    for (const entry of this.#entries) at = writeColumns(entry, value, at, base);
+    return value;
+  }
+
+  /** Reads an index; `undefined` where it is of another format, and the segment must be read instead. */
+  static decode(value: Buffer): ChannelIndex | undefined {
+    if (value.readUInt32LE(0) !== formatVersion) return undefined;
+    let at = preambleBytes + value.readUInt32LE(4);
+    const { chunks, base, rows } = JSON.parse(value.toString("utf8", preambleBytes, at)) as Head;
     const index = new ChannelIndex();
     index.#chunks = chunks;
-    for (const [channel, last, count, differences] of rows) {
-      index.#put({ channel, postings: sums(differences), last, count });
+    for (const row of rows) {
+      const entry = index.#put(new StoredEntry(row, value, at, base));
+      at += columnBytes(entry);
     }
     return index;
   }
 
-  #select(pattern: Pattern): readonly Entry[] {
+  #select(pattern: Pattern): readonly IndexEntry[] {
     if (!isWildcard(pattern)) {
       const entry = this.#byChannel.get(pattern);
       return entry === undefined ? [] : [entry];
@@ -90,17 +123,18 @@ export class ChannelIndex {
     }
     const matches = matcher(pattern);
     for (; selected.seen < this.#entries.length; selected.seen++) {
-      const entry = this.#entries[selected.seen] as Entry;
+      const entry = this.#entries[selected.seen] as IndexEntry;
       if (matches(entry.channel)) selected.entries.push(entry);
     }
     return selected.entries;
   }
 
-  #entry(channel: Channel): Entry {
-    return this.#byChannel.get(channel) ?? this.#put({ channel, postings: [], last: 0 as Offset, count: 0 });
+  #growing(channel: Channel): GrowingEntry {
+    const entry = this.#byChannel.get(channel);
+    return entry instanceof GrowingEntry ? entry : this.#put(new GrowingEntry(channel));
   }
 
-  #put(entry: Entry): Entry {
+  #put<E extends IndexEntry>(entry: E): E {
     this.#entries.push(entry);
     this.#byChannel.set(entry.channel, entry);
     return entry;
@@ -110,25 +144,8 @@ export class ChannelIndex {
 /** Patterns whose selection one index remembers. */
 const patternsMax = 1_000;
 
-function firstAtOrAfter(sorted: readonly Offset[], offset: Offset): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle] as number) < offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function deltas(postings: readonly number[]): number[] {
-  return postings.map((posting, i) => posting - (postings[i - 1] ?? 0));
-}
-
-function sums(differences: readonly number[]): Offset[] {
-  let sum = 0;
-  return differences.map((difference) => {
-    sum += difference;
-    return sum as Offset;
-  });
+function countAfter(entry: IndexEntry, chunk: Offset | undefined): number {
+  if (chunk === undefined) return entry.count;
+  const next = chunkFrom(entry, (chunk + 1) as Offset);
+  return next === entry.chunks ? 0 : entry.count - entry.before(next);
 }

@@ -2,14 +2,14 @@
  * The embedded engine: logs and state in LMDB, in one folder.
  *
  *     <data>/lock.sock                        who has it open
- *     <data>/state/                           cursors, and the catalog of every log
+ *     <data>/state/                           cursors and groups, and the catalog of every log
  *     <data>/logs/<namespace>/<first offset>/ the segments of a log
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import type { Engine, Log, NamespacePolicy, State } from "../engine.ts";
+import type { Engine, Log, NamespacePolicy } from "../engine.ts";
 import { MemoryLog } from "../memory/memory-log.ts";
 import { Catalog } from "./catalog.ts";
 import { type Environment, openEnvironment } from "./environment.ts";
@@ -29,7 +29,7 @@ export interface LmdbEngineParts {
 }
 
 export class LmdbEngine implements Engine {
-  readonly state: State;
+  readonly state: LmdbState;
   readonly #parts: LmdbEngineParts;
   readonly #lock: DataLock;
   readonly #environment: Environment;
@@ -49,9 +49,8 @@ export class LmdbEngine implements Engine {
     this.#lock = lock;
     this.#room = room;
     this.#environment = openEnvironment(join(parts.data, "state"));
-    this.state = new LmdbState(
-      this.#environment.openDB<Buffer, string>({ name: "state", encoding: "binary", useVersions: true }),
-    );
+    const explain = (error: unknown) => room.explain(error);
+    this.state = new LmdbState({ environment: this.#environment, clock: parts.clock, explain });
   }
 
   async open(policy: NamespacePolicy): Promise<Log> {
@@ -63,6 +62,7 @@ export class LmdbEngine implements Engine {
   async close(): Promise<void> {
     this.#room.stop();
     await Promise.all(this.#logs.map((log) => log.close()));
+    await this.state.idle();
     await this.#environment.close();
     await this.#lock.release();
   }

@@ -6,13 +6,14 @@ import { type DogearError, type Durability, dogearError, matcher, type Offset, t
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { admit } from "../admission.ts";
-import { CommitQueue } from "../commit-queue.ts";
+import { CommitQueue, payloadBytes, together } from "../commit-queue.ts";
 import type { Appended, Batch, Bounds, Budget, Draft, Era, Log, NamespacePolicy, Page } from "../engine.ts";
 import { followedBytesMax, followTail } from "../follow.ts";
 import { Messages } from "../messages.ts";
 import { collectPage, remembering, type Stretch } from "../page.ts";
 import { Producers, type Provenance } from "../producers.ts";
 import { RecentIds } from "../recent-ids.ts";
+import { Removal } from "../removal.ts";
 import type { Removed } from "../removed.ts";
 import { Tail } from "../tail.ts";
 import type { Catalog, Facts } from "./catalog.ts";
@@ -46,10 +47,11 @@ const upkeepMs = 1_000;
 export class LmdbLog implements Log {
   readonly durability: Durability = "disk";
   readonly #parts: LmdbLogParts;
-  readonly #commits: CommitQueue;
+  readonly #commits: CommitQueue<readonly Draft[], readonly Appended[]>;
   readonly #producers: Producers;
   readonly #ids: RecentIds;
   readonly #removed: Removed;
+  readonly #removal: Removal;
   readonly #segments: Segments;
   readonly #tail: Tail;
   #facts: Facts;
@@ -92,7 +94,10 @@ export class LmdbLog implements Log {
     this.#time = segments.openInfo.lastTime;
     this.#watermark = this.#newest;
     this.#tail = new Tail(this.#newest, followedBytesMax);
-    this.#commits = new CommitQueue((drafts) => this.#commit(drafts), parts.clock);
+    const commit = together((drafts: readonly Draft[]) => this.#commit(drafts));
+    this.#commits = new CommitQueue(commit, payloadBytes, parts.clock);
+    const released = () => this.#doUpkeep(() => this.#retain());
+    this.#removal = new Removal({ ...parts, namespace: parts.policy.namespace, released });
     this.#scheduleUpkeep();
   }
 
@@ -101,7 +106,7 @@ export class LmdbLog implements Log {
   }
 
   append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
-    return this.#commits.append(drafts);
+    return this.#commits.submit(drafts);
   }
 
   async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
@@ -126,6 +131,12 @@ export class LmdbLog implements Log {
     return { oldest: this.#facts.oldest, newest: this.#newest };
   }
 
+  async count(pattern: Pattern, after: Offset): Promise<number> {
+    await this.#segments.settled();
+    const turn = () => new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
+    return this.#segments.count(pattern, Math.max(after, this.#facts.oldest - 1) as Offset, turn);
+  }
+
   async offsetAt(time: number): Promise<Offset> {
     await this.#segments.settled();
     return this.#segments.offsetAt(time);
@@ -135,6 +146,10 @@ export class LmdbLog implements Log {
     this.#forgetProducers();
     this.#producers.touch(producer, this.#parts.clock.now());
     return this.#producers.last(producer).number;
+  }
+
+  beforeRemoval(call: (through: Offset) => Promise<void>): void {
+    this.#removal.listen(call);
   }
 
   /** What a stored message says of its producer. */
@@ -147,6 +162,8 @@ export class LmdbLog implements Log {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelUpkeep();
+    // Before the commits, because the listener may append.
+    await this.#removal.close();
     await this.#commits.idle();
     await this.#upkeep;
     await this.#parts.catalog.storeWatermark(this.#newest);
@@ -243,23 +260,27 @@ export class LmdbLog implements Log {
     });
   }
 
-  /** Removes sealed segments that are too old or too much. */
+  /** Removes sealed segments that are too old or too much, as far as nobody needs them any more. */
   async #retain(): Promise<void> {
     const { bytes = Infinity, ageMs = Infinity } = this.#parts.policy.retention;
-    while (this.#segments.count > 1) {
-      const { last, lastTime } = this.#segments.oldest;
-      if (this.#segments.bytes <= bytes && lastTime >= this.#parts.clock.now() - ageMs) return;
-      const segment = this.#segments.at(last);
-      // One that was rolled a moment ago is sealed next, and must be there for it.
-      if (!segment.sealed) return;
-      const removed = [...segment.index().lastOffsets()];
-      // Remembered first: a segment must not vanish before what it held is known to have been removed.
-      for (const [channel, offset] of removed) this.#removed.record(channel, offset);
-      this.#facts = { ...this.#facts, oldest: (last + 1) as Offset, removedFloor: this.#removed.floor };
-      await this.#parts.catalog.storeRemoval(this.#facts, removed);
-      await this.#segments.removeOldest();
-      this.#parts.logger.info("log.removed", { namespace: this.#parts.policy.namespace, through: last });
+    const wanted = this.#segments.excess(bytes, this.#parts.clock.now() - ageMs);
+    if (wanted === undefined) return;
+    const through = this.#removal.allowed(wanted);
+    // One that was rolled a moment ago is sealed next, and must be there for it.
+    while (this.#segments.oldest.last <= through && this.#segments.at(this.#segments.oldest.last).sealed) {
+      await this.#removeOldest();
     }
+  }
+
+  async #removeOldest(): Promise<void> {
+    const { last } = this.#segments.oldest;
+    const removed = [...this.#segments.at(last).index().lastOffsets()];
+    // Remembered first: a segment must not vanish before what it held is known to have been removed.
+    for (const [channel, offset] of removed) this.#removed.record(channel, offset);
+    this.#facts = { ...this.#facts, oldest: (last + 1) as Offset, removedFloor: this.#removed.floor };
+    await this.#parts.catalog.storeRemoval(this.#facts, removed);
+    await this.#segments.removeOldest();
+    this.#parts.logger.info("log.removed", { namespace: this.#parts.policy.namespace, through: last });
   }
 
   #forgetProducers(): void {

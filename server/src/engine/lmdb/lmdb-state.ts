@@ -1,14 +1,58 @@
-/** The state store in LMDB: records with LMDB's own versions. Puts that wait for a flush share the next one. */
+/**
+ * The state store in LMDB: records with LMDB's own versions. Changes that wait for a flush share the next one.
+ *
+ *     state       key → record
+ *     versions    "reserved" → every version up to this may have been given to a record
+ *
+ * Versions are compared here, and not by LMDB, which compares them for one record at a time and would leave a part of
+ * what belongs together. (Conditions inside conditions are no faster, and an inner one is said to hold where an outer
+ * one did not.) Comparing here is safe: nobody else writes to this folder (`lock.ts`), one commit is in flight at a
+ * time, and what it stored can be read by the next.
+ */
+import type { DogearError } from "@dogear/shared";
 import type { Database } from "lmdb";
-import type { Entry, State } from "../engine.ts";
-import { flushed } from "./environment.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { checkChanges } from "../changes.ts";
+import { CommitQueue } from "../commit-queue.ts";
+import type { Change, Entry, KeyedEntry, State } from "../engine.ts";
+import { type Environment, flushed } from "./environment.ts";
+
+export interface LmdbStateParts {
+  readonly environment: Environment;
+  readonly clock: Clock;
+  /** Says what a failed write means, if it is more than LMDB says of it. */
+  readonly explain: (error: unknown) => Promise<DogearError | undefined>;
+}
+
+/** What one commit makes of a record. */
+interface Staged {
+  readonly value: Uint8Array | undefined;
+  readonly version: number;
+}
+
+/** Versions taken from the store at once, so that not every commit has to say how far they have come. */
+const versionsReserved = 1_000_000;
+
+/** What a change costs beside its value, in the bytes that fill a commit. */
+const changeBytes = 1_024;
 
 export class LmdbState implements State {
+  readonly #parts: LmdbStateParts;
   readonly #records: Database<Buffer, string>;
+  readonly #versions: Database<Buffer, string>;
+  readonly #commits: CommitQueue<readonly Change[], readonly number[] | undefined>;
+  /** The version given last, and the last that may be given before more are reserved. */
+  #version: number;
+  #reserved: number;
 
-  /** The database must have been opened with `useVersions`. */
-  constructor(records: Database<Buffer, string>) {
-    this.#records = records;
+  constructor(parts: LmdbStateParts) {
+    const { environment, clock } = parts;
+    this.#parts = parts;
+    this.#records = environment.openDB<Buffer, string>({ name: "state", encoding: "binary", useVersions: true });
+    this.#versions = environment.openDB<Buffer, string>({ name: "versions", encoding: "binary" });
+    this.#version = Number(this.#versions.getBinary("reserved")?.toString() ?? 0);
+    this.#reserved = this.#version;
+    this.#commits = new CommitQueue((calls) => this.#commit(calls), bytesOf, clock);
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -17,21 +61,76 @@ export class LmdbState implements State {
   }
 
   async put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {
-    // LMDB's word for "only if there is none" is a null version, which its types leave out.
-    const expected = version === 0 ? (null as unknown as number) : version;
-    const stored = await flushed(this.#records.put(key, Buffer.from(value), version + 1, expected));
-    return stored ? version + 1 : undefined;
+    return (await this.putAll([{ key, value, version }]))?.[0];
   }
 
-  async list(prefix: string): Promise<readonly (Entry & { readonly key: string })[]> {
-    const found: (Entry & { readonly key: string })[] = [];
-    for (const { key, value, version } of this.#records.getRange({
-      start: prefix,
-      end: `${prefix}\uffff`,
-      versions: true,
-    })) {
-      found.push({ key, value, version: version ?? 0 });
+  async putAll(changes: readonly Change[]): Promise<readonly number[] | undefined> {
+    checkChanges(changes);
+    return changes.length === 0 ? [] : this.#commits.submit(changes);
+  }
+
+  async list(prefix: string, after = "", limit: number = Number.POSITIVE_INFINITY): Promise<readonly KeyedEntry[]> {
+    const found: KeyedEntry[] = [];
+    const start = after > prefix ? after : prefix;
+    for (const { key, value, version } of this.#records.getRange({ start, end: `${prefix}\uffff`, versions: true })) {
+      if (found.length >= limit) break;
+      if (key > after) found.push({ key, value, version: version ?? 0 });
     }
     return found;
   }
+
+  /** Resolves when every change has been answered. */
+  async idle(): Promise<void> {
+    await this.#commits.idle();
+  }
+
+  async #commit(calls: readonly (readonly Change[])[]): Promise<readonly (readonly number[] | undefined)[]> {
+    const staged = new Map<string, Staged>();
+    const answers = calls.map((changes) =>
+      changes.every((change) => this.#isExpected(change, staged))
+        ? changes.map((change) => this.#stage(change, staged))
+        : undefined,
+    );
+    if (staged.size > 0) await this.#write(staged);
+    return answers;
+  }
+
+  #isExpected({ key, version }: Change, staged: ReadonlyMap<string, Staged>): boolean {
+    const change = staged.get(key);
+    if (change !== undefined) return change.version === version;
+    // LMDB's word for "there is none" is a null version, which its types leave out.
+    return this.#records.doesExist(key, version === 0 ? (null as unknown as number) : version);
+  }
+
+  #stage({ key, value }: Change, staged: Map<string, Staged>): number {
+    const version = value === undefined ? 0 : ++this.#version;
+    staged.set(key, { value, version });
+    return version;
+  }
+
+  async #write(staged: ReadonlyMap<string, Staged>): Promise<void> {
+    const reserved = this.#version <= this.#reserved ? this.#reserved : this.#version + versionsReserved;
+    const written = this.#parts.environment.batch(() => {
+      if (reserved > this.#reserved) void this.#versions.put("reserved", Buffer.from(String(reserved)));
+      for (const [key, { value, version }] of staged) {
+        if (value === undefined) void this.#records.remove(key);
+        else void this.#records.put(key, asBuffer(value), version);
+      }
+    });
+    try {
+      await flushed(written);
+    } catch (error) {
+      throw (await this.#parts.explain(error)) ?? error;
+    }
+    this.#reserved = reserved;
+  }
+}
+
+function bytesOf(changes: readonly Change[]): number {
+  return changes.reduce((sum, { value }) => sum + changeBytes + (value?.length ?? 0), 0);
+}
+
+/** The same bytes, uncopied, as what LMDB's types ask for. */
+function asBuffer(value: Uint8Array): Buffer {
+  return Buffer.from(value.buffer, value.byteOffset, value.length);
 }

@@ -53,6 +53,7 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     bytes: found.length === 0 ? 0 : await segmentBytes(folder, openFirst),
     firstTime: firstChunk?.time ?? before,
     lastTime: lastChunk?.time ?? before,
+    counts: new Map(),
   });
   await rememberOrigins(recovery, found.slice(0, -1), open, origins);
 
@@ -123,6 +124,7 @@ async function sealedInfos(folder: string, firsts: readonly Offset[], end: Offse
       bytes: await segmentBytes(folder, first),
       firstTime: segment.timeAt(first) ?? 0,
       lastTime: segment.timeAt(last) ?? 0,
+      counts: new Map(),
     });
     await segment.close();
   }

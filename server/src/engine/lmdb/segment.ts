@@ -6,10 +6,10 @@
  *               segment began; "damaged/<first offset>" → a chunk that was cut off, kept for whoever wants to look
  */
 import { join } from "node:path";
-import type { Offset, Pattern } from "@dogear/shared";
+import { matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Database } from "lmdb";
 import { Messages } from "../messages.ts";
-import type { Stretch } from "../page.ts";
+import { countMatching, remembering, type Stretch } from "../page.ts";
 import type { ProducerRecord } from "../producers.ts";
 import { ChannelIndex } from "./channel-index.ts";
 import { type Chunk, ChunkCorrupt, decodeChunk } from "./chunk.ts";
@@ -98,6 +98,14 @@ export class Segment {
     }
   }
 
+  /** How many messages after an offset a pattern selects. A chunk that cannot be read counts, unless the offset is in it. */
+  count(pattern: Pattern, after: Offset): number {
+    const within = this.#keyAtOrBefore(after);
+    const later = this.index().count(pattern, within);
+    const messages = within === undefined ? undefined : this.#read(within)?.messages;
+    return messages === undefined ? later : later + countMatching(messages, after, remembering(matcher(pattern)));
+  }
+
   /** Reads the segment from the start and checks every chunk. */
   *scan(): Generator<Scanned> {
     let next = this.#keyAfter(0 as Offset);
@@ -126,7 +134,7 @@ export class Segment {
   index(): ChannelIndex {
     if (this.#index === undefined) {
       const stored = this.#facts.getBinary("index");
-      this.#index = stored === undefined ? this.#rebuiltIndex() : ChannelIndex.decode(stored);
+      this.#index = (stored && ChannelIndex.decode(stored)) ?? this.#rebuiltIndex();
     }
     return this.#index;
   }

@@ -21,7 +21,12 @@ export interface SegmentInfo {
   bytes: number;
   firstTime: number;
   lastTime: number;
+  /** How many messages of it patterns select, as far as somebody asked since it is sealed. */
+  readonly counts: Map<Pattern, number>;
 }
+
+/** Patterns of which one segment remembers how many messages they select. */
+const countsMax = 1_000;
 
 /** Sealed segments kept open for readers. */
 const openSealedMax = 4;
@@ -70,21 +75,13 @@ export class Segments {
     return this.#infos[0] as SegmentInfo;
   }
 
-  get bytes(): number {
-    return this.#infos.reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  get count(): number {
-    return this.#infos.length;
-  }
-
   /** Makes a new segment the open one; the one before is returned, to be sealed. */
   roll(next: Segment): Segment {
     const before = this.#open;
     const { last, lastTime } = this.openInfo;
     this.#sealed.set(before.first, before);
     this.#open = next;
-    this.#infos.push({ first: (last + 1) as Offset, last, bytes: 0, firstTime: lastTime, lastTime });
+    this.#infos.push({ first: (last + 1) as Offset, last, bytes: 0, firstTime: lastTime, lastTime, counts: new Map() });
     return before;
   }
 
@@ -139,6 +136,45 @@ export class Segments {
       yield* pattern === "everything" ? segment.all(at, last) : segment.stretches(pattern, at, last);
       at = last;
     }
+  }
+
+  /**
+   * How many messages after an offset a pattern selects. The newest are counted at once, and others have their turn
+   * before each segment that has to be opened.
+   */
+  async count(pattern: Pattern, after: Offset, turn: () => Promise<void>): Promise<number> {
+    if (after >= this.openInfo.last) return 0;
+    const sealed = this.#infos.slice(0, -1).filter(({ last }) => last > after);
+    let sum = this.#open.count(pattern, after);
+    for (const info of sealed.reverse()) sum += await this.#countSealed(info, pattern, after, turn);
+    return sum;
+  }
+
+  async #countSealed(info: SegmentInfo, pattern: Pattern, after: Offset, turn: () => Promise<void>): Promise<number> {
+    const whole = info.first > after;
+    const known = whole ? info.counts.get(pattern) : undefined;
+    if (known !== undefined) return known;
+    await turn();
+    await this.settled();
+    if (!this.#infos.includes(info)) return 0;
+    const count = this.#segment(info.first).count(pattern, after);
+    if (whole) {
+      if (info.counts.size >= countsMax) info.counts.clear();
+      info.counts.set(pattern, count);
+    }
+    return count;
+  }
+
+  /** The last offset of the oldest segments that are too old, or with which there is too much. */
+  excess(bytesMax: number, oldest: number): Offset | undefined {
+    let through: Offset | undefined;
+    let left = this.#infos.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { last, lastTime, bytes } of this.#infos.slice(0, -1)) {
+      if (left <= bytesMax && lastTime >= oldest) break;
+      through = last;
+      left -= bytes;
+    }
+    return through;
   }
 
   /** The last offset before a time. */

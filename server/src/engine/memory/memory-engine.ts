@@ -1,20 +1,21 @@
 /** The engine that keeps nothing: logs and state live as long as the process. */
 import type { Chance, Clock } from "../../runtime/clock.ts";
+import { type Logger, silentLogger } from "../../runtime/logger.ts";
 import type { Engine, Log, NamespacePolicy, State } from "../engine.ts";
-import { MemoryLog } from "./memory-log.ts";
+import { MemoryLog, type MemoryLogParts } from "./memory-log.ts";
 import { MemoryState } from "./memory-state.ts";
 
 export class MemoryEngine implements Engine {
   readonly state: State = new MemoryState();
   readonly #logs: MemoryLog[] = [];
-  readonly #runtime: { readonly clock: Clock; readonly chance: Chance };
+  readonly #parts: MemoryLogParts;
 
-  constructor(runtime: { readonly clock: Clock; readonly chance: Chance }) {
-    this.#runtime = runtime;
+  constructor(parts: { readonly clock: Clock; readonly chance: Chance; readonly logger?: Logger }) {
+    this.#parts = { logger: silentLogger, ...parts };
   }
 
   async open(policy: NamespacePolicy): Promise<Log> {
-    const log = new MemoryLog(policy, this.#runtime);
+    const log = new MemoryLog(policy, this.#parts);
     this.#logs.push(log);
     return log;
   }

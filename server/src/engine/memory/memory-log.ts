@@ -1,16 +1,18 @@
 /**
  * A log in memory: what `durability: "memory"` namespaces are kept in, and the executable specification of `Log`.
  */
-import { type Durability, type Epoch, matcher, type Offset, type Pattern } from "@dogear/shared";
+import { type Channel, type Durability, type Epoch, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import { admit } from "../admission.ts";
-import { CommitQueue } from "../commit-queue.ts";
+import { CommitQueue, payloadBytes, together } from "../commit-queue.ts";
 import type { Appended, Batch, Bounds, Budget, Draft, Era, Log, NamespacePolicy, Page } from "../engine.ts";
 import { followedBytesMax, followTail } from "../follow.ts";
 import type { Messages } from "../messages.ts";
-import { collectPage, remembering } from "../page.ts";
+import { collectPage, countMatching, remembering } from "../page.ts";
 import { Producers, type Provenance } from "../producers.ts";
 import { RecentIds } from "../recent-ids.ts";
+import { Removal } from "../removal.ts";
 import { Removed } from "../removed.ts";
 import { Tail } from "../tail.ts";
 import { writeTexts } from "../text.ts";
@@ -23,6 +25,12 @@ interface Stretch {
   readonly provenance: readonly (Provenance | undefined)[];
 }
 
+export interface MemoryLogParts {
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+}
+
 /** What a memory log holds where its policy names no size. */
 const defaultBytesMax = 64 * 1_024 * 1_024;
 
@@ -31,28 +39,31 @@ export class MemoryLog implements Log {
   readonly durability: Durability = "memory";
   readonly #policy: NamespacePolicy;
   readonly #clock: Clock;
-  readonly #commits: CommitQueue;
+  readonly #commits: CommitQueue<readonly Draft[], readonly Appended[]>;
   readonly #producers: Producers;
   readonly #ids: RecentIds;
   readonly #removed = new Removed();
+  readonly #removal: Removal;
   readonly #tail: Tail;
   #stretches: Stretch[] = [];
   #bytes = 0;
   #newest = 0 as Offset;
   #time = 0;
 
-  constructor(policy: NamespacePolicy, { clock, chance }: { clock: Clock; chance: Chance }) {
+  constructor(policy: NamespacePolicy, { clock, chance, logger }: MemoryLogParts) {
     this.#policy = policy;
     this.#clock = clock;
     this.lineage = [{ epoch: chance.id() as Epoch, first: 1 as Offset }];
-    this.#commits = new CommitQueue((drafts) => this.#commit(drafts), clock);
+    const commit = together((drafts: readonly Draft[]) => this.#commit(drafts));
+    this.#commits = new CommitQueue(commit, payloadBytes, clock);
+    this.#removal = new Removal({ namespace: policy.namespace, clock, logger, released: () => this.#retain() });
     this.#producers = new Producers((offset) => this.#provenanceAt(offset));
     this.#ids = new RecentIds(policy.deduplicationWindowMs, policy.deduplicationIdsMax);
     this.#tail = new Tail(0 as Offset, followedBytesMax);
   }
 
   append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
-    return this.#commits.append(drafts);
+    return this.#commits.submit(drafts);
   }
 
   async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
@@ -72,6 +83,11 @@ export class MemoryLog implements Log {
     return { oldest: this.#oldest(), newest: this.#newest };
   }
 
+  async count(pattern: Pattern, after: Offset): Promise<number> {
+    const matches = remembering(matcher(pattern));
+    return this.#after(after).reduce((sum, { messages }) => sum + countMatching(messages, after, matches), 0);
+  }
+
   async offsetAt(time: number): Promise<Offset> {
     const later = this.#stretches[firstWhere(this.#stretches, (stretch) => stretch.time >= time)];
     return ((later?.messages.offsets[0] ?? this.#newest + 1) - 1) as Offset;
@@ -83,8 +99,14 @@ export class MemoryLog implements Log {
     return this.#producers.last(producer).number;
   }
 
+  beforeRemoval(call: (through: Offset) => Promise<void>): void {
+    this.#removal.listen(call);
+  }
+
   /** Resolves when every append has been answered. */
   async close(): Promise<void> {
+    // Before the commits, because the listener may append.
+    await this.#removal.close();
     await this.#commits.idle();
   }
 
@@ -124,19 +146,32 @@ export class MemoryLog implements Log {
     return stretch?.provenance[offset - (stretch.messages.offsets[0] as number)];
   }
 
+  /** Removes what is too old or too much, as far as nobody needs it any more. */
   #retain(): void {
-    const { ageMs, bytes = defaultBytesMax } = this.#policy.retention;
-    const before = ageMs === undefined ? Number.NEGATIVE_INFINITY : this.#clock.now() - ageMs;
-    let count = 0;
-    for (const { time, messages } of this.#stretches) {
-      if (this.#bytes <= bytes && time >= before) break;
+    const wanted = this.#excess();
+    if (wanted === undefined) return;
+    const through = this.#removal.allowed(wanted);
+    const count = firstWhere(this.#stretches, (stretch) => stretch.through > through);
+    for (const { messages } of this.#stretches.splice(0, count)) {
       this.#bytes -= messages.bytes.length;
       for (let i = 0; i < messages.length; i++) {
-        this.#removed.record(messages.channels[i] as (typeof messages.channels)[0], messages.offsets[i] as Offset);
+        this.#removed.record(messages.channels[i] as Channel, messages.offsets[i] as Offset);
       }
-      count++;
     }
-    if (count > 0) this.#stretches = this.#stretches.slice(count);
+  }
+
+  /** The last offset of what is too old or too much. */
+  #excess(): Offset | undefined {
+    const { ageMs = Infinity, bytes = defaultBytesMax } = this.#policy.retention;
+    const oldest = this.#clock.now() - ageMs;
+    let excess: Offset | undefined;
+    let left = this.#bytes;
+    for (const { time, messages, through } of this.#stretches) {
+      if (left <= bytes && time >= oldest) break;
+      excess = through;
+      left -= messages.bytes.length;
+    }
+    return excess;
   }
 }
 

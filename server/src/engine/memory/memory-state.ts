@@ -1,23 +1,40 @@
 /** A state store in memory. */
-import type { Entry, State } from "../engine.ts";
+import { checkChanges } from "../changes.ts";
+import type { Change, Entry, KeyedEntry, State } from "../engine.ts";
 
 export class MemoryState implements State {
   readonly #entries = new Map<string, Entry>();
+  /** The version given last. */
+  #version = 0;
 
   async get(key: string): Promise<Entry | undefined> {
     return this.#entries.get(key);
   }
 
   async put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {
-    if ((this.#entries.get(key)?.version ?? 0) !== version) return undefined;
-    this.#entries.set(key, { value, version: version + 1 });
-    return version + 1;
+    return (await this.putAll([{ key, value, version }]))?.[0];
   }
 
-  async list(prefix: string): Promise<readonly (Entry & { readonly key: string })[]> {
+  async putAll(changes: readonly Change[]): Promise<readonly number[] | undefined> {
+    checkChanges(changes);
+    const asExpected = changes.every(({ key, version }) => (this.#entries.get(key)?.version ?? 0) === version);
+    return asExpected ? changes.map((change) => this.#make(change)) : undefined;
+  }
+
+  async list(prefix: string, after = "", limit: number = Number.POSITIVE_INFINITY): Promise<readonly KeyedEntry[]> {
     return [...this.#entries]
-      .filter(([key]) => key.startsWith(prefix))
+      .filter(([key]) => key.startsWith(prefix) && key > after)
       .sort(([a], [b]) => (a < b ? -1 : 1))
+      .slice(0, limit)
       .map(([key, entry]) => ({ key, ...entry }));
+  }
+
+  #make({ key, value }: Change): number {
+    if (value === undefined) {
+      this.#entries.delete(key);
+      return 0;
+    }
+    this.#entries.set(key, { value, version: ++this.#version });
+    return this.#version;
   }
 }

@@ -1,0 +1,103 @@
+/** What is read of a message's text without parsing it. */
+import type { Channel, Offset } from "@dogear/shared";
+import { describe, expect, it } from "vitest";
+import type { Accepted } from "../../server/src/engine/admission.ts";
+import { Messages } from "../../server/src/engine/messages.ts";
+import { expiryOf, textOf, unexpired, writeTexts } from "../../server/src/engine/text.ts";
+
+interface Written {
+  readonly offset?: number;
+  readonly channel?: string;
+  readonly attributes?: string;
+  readonly data?: string;
+}
+
+function written(list: readonly Written[], time = 1_795_400_000_000): Messages {
+  const accepted = list.map(
+    ({ offset, channel = "a", attributes = "", data = "1" }, i): Accepted => ({
+      offset: (offset ?? i + 1) as Offset,
+      draft: { channel: channel as Channel, attributes, data: Buffer.from(data), origin: { by: "nobody" } },
+      provenance: undefined,
+    }),
+  );
+  return writeTexts(accepted, time);
+}
+
+const expires = (at: number, rest = "") => `,"expires":${at}${rest}`;
+const expiries = (messages: Messages) => messages.offsets.map((_, i) => expiryOf(messages, i));
+const offsetsOf = (messages: Messages) =>
+  (JSON.parse(`[${messages.bytes.toString()}]`) as { offset: number }[]).map(({ offset }) => offset);
+
+describe("expiryOf", () => {
+  it("finds it whatever the length of offset, channel and time", () => {
+    for (const time of [0, 7, 1_000, 1_795_400_000_000, 99_999_999_999_999]) {
+      for (let digits = 1; digits <= 16; digits++) {
+        const offset = digits === 16 ? Number.MAX_SAFE_INTEGER : 10 ** digits - 1;
+        for (const channel of ["a", "a.expires", `${"level-of-64.".repeat(20)}x`, "orders.$dead.billing"]) {
+          const list = [{ attributes: expires(time + 20) }, {}, { attributes: expires(3, ',"key":"a"') }];
+          const messages = written(
+            list.map((one, i) => ({ ...one, channel, offset: offset - 2 + i })),
+            time,
+          );
+          expect(expiries(messages)).toEqual([time + 20, undefined, 3]);
+        }
+      }
+    }
+  });
+
+  it("takes nothing that a publisher wrote for it", () => {
+    const trap = '"expires":1';
+    const messages = written([
+      { data: `{${trap},"a":{"b":",${trap},"}}`.replaceAll('",', '\\",') },
+      { data: `{${trap}}` },
+      { attributes: ',"key":",\\"expires\\":1"' },
+      { attributes: `,"headers":{${trap},"expires2":"1"}` },
+      { attributes: ',"type":"expires"' },
+      { attributes: `,"headers":{${trap}}`, channel: "a.expires" },
+      { attributes: expires(1_795_400_000_020, `,"headers":{${trap}}`), data: `{${trap}}` },
+    ]);
+    expect(expiries(messages)).toEqual([...Array(6).fill(undefined), 1_795_400_000_020]);
+  });
+
+  it("is the same in a slice and in a run that begins elsewhere", () => {
+    const messages = written([{}, { attributes: expires(5) }, {}, { attributes: expires(7) }]);
+    expect(expiries(messages.slice(1, 4))).toEqual([5, undefined, 7]);
+  });
+});
+
+describe("unexpired", () => {
+  it("is the same run where nothing has expired", () => {
+    const messages = written([{}, { attributes: expires(100) }, { attributes: expires(200) }]);
+    expect(unexpired(messages, 99)).toBe(messages);
+    expect(unexpired(Messages.none, 99)).toBe(Messages.none);
+  });
+
+  it("leaves out what has expired, from its very millisecond on", () => {
+    const messages = written([
+      { attributes: expires(100) },
+      {},
+      { attributes: expires(101) },
+      { attributes: expires(100) },
+      { channel: "b" },
+      { attributes: expires(50) },
+    ]);
+    expect(offsetsOf(unexpired(messages, 100))).toEqual([2, 3, 5]);
+    expect(unexpired(messages, 100).offsets).toEqual([2, 3, 5]);
+    expect(unexpired(messages, 100).channels).toEqual(["a", "a", "b"]);
+    expect(offsetsOf(unexpired(messages, 101))).toEqual([2, 5]);
+    expect(offsetsOf(unexpired(messages.slice(2), 101))).toEqual([5]);
+  });
+
+  it("is empty where everything has expired", () => {
+    expect(unexpired(written([{ attributes: expires(1) }, { attributes: expires(2) }]), 2).length).toBe(0);
+  });
+});
+
+describe("textOf", () => {
+  it("is the text of one message, which shares memory with the run", () => {
+    const messages = written([{ data: '"one"' }, { data: '"two, {}"', channel: "b.c" }]);
+    expect(textOf(messages, 0).toString()).toBe('{"offset":1,"channel":"a","time":1795400000000,"data":"one"}');
+    expect(textOf(messages, 1).toString()).toBe('{"offset":2,"channel":"b.c","time":1795400000000,"data":"two, {}"}');
+    expect(textOf(messages, 1).buffer).toBe(messages.bytes.buffer);
+  });
+});
