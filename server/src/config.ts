@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { defaultLimits, isChannel, type Limits } from "@dogear/shared";
 import { z } from "zod";
-import type { NamespacePolicy } from "./engine/engine.ts";
+import type { HubPolicy } from "./hub/namespace.ts";
 
 const positive = z.number().int().positive();
 
@@ -24,6 +24,8 @@ const namespace = z.strictObject({
       bytes: positive.min(1_000_000).nullable().optional(),
     })
     .default({}),
+  /** Messages expire so long after they were published, if not earlier; never, where it is left out. */
+  ttlMs: positive.optional(),
 });
 
 const limitNames = Object.keys(defaultLimits) as (keyof Limits)[];
@@ -36,7 +38,7 @@ const file = z.strictObject({
 
 export interface Config {
   readonly limits: Limits;
-  readonly policies: readonly NamespacePolicy[];
+  readonly policies: readonly HubPolicy[];
 }
 
 /** A configuration that cannot be used; the message says where and why. */
@@ -70,7 +72,7 @@ export function parseConfig(parsed: unknown, source = "the configuration"): Conf
   const merged: Limits = { ...defaultLimits, ...(result.data.limits as Partial<Limits>) };
   checkLimits(merged, source);
   const named = { default: namespace.parse({}), ...result.data.namespaces };
-  const policies = Object.entries(named).map(([name, { durability, retention }]) => ({
+  const policies = Object.entries(named).map(([name, { durability, retention, ttlMs }]) => ({
     namespace: name,
     durability,
     retention: {
@@ -80,6 +82,7 @@ export function parseConfig(parsed: unknown, source = "the configuration"): Conf
     deduplicationWindowMs: merged.deduplicationWindowMs,
     deduplicationIdsMax: merged.deduplicationIdsMax,
     producerMemoryMs: merged.producerMemoryMs,
+    ttlMs,
   }));
   return { limits: merged, policies };
 }

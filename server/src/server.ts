@@ -50,7 +50,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const codec = hubJsonCodec(limits);
   let hub: Hub | undefined;
   try {
-    hub = await Hub.open({ ...runtime, engine, policies, producerMemoryMs: limits.producerMemoryMs });
+    hub = await Hub.open({ ...runtime, engine, policies, limits });
     const listener = new Listener({
       host,
       port,

@@ -1,5 +1,5 @@
 /** Reading what clients say: nothing they can write makes it fail in another way than the protocol names. */
-import { defaultLimits } from "@dogear/shared";
+import { defaultLimits, type Publish } from "@dogear/shared";
 import { clientEnvelope, hubEnvelope } from "@dogear/shared/envelopes";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -33,7 +33,10 @@ const fields: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   channel: fc.constant("a.b"),
   type: fc.constantFrom("application/json", "text/plain"),
   key: fc.constant("k"),
-  headers: fc.constant({ h: "v" }),
+  headers: fc.constantFrom({ h: "v" }, { h: "v", "dogear-due": "1" }),
+  delayMs: fc.constantFrom(0, 5),
+  deliverAt: fc.constant(1_795_400_000_000),
+  ttlMs: fc.constant(1),
   id: fc.constant("i"),
   data: fc.constantFrom<unknown>({ x: 1 }, "AAEC"),
 };
@@ -42,7 +45,7 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
   subscribe: ["subscription", "pattern", "cursor", "reset", "from", "window"],
   unsubscribe: ["subscription"],
   ack: ["subscription", "offset"],
-  publish: ["number", "channel", "type", "key", "headers", "id", "data"],
+  publish: ["number", "channel", "type", "key", "headers", "id", "delayMs", "deliverAt", "ttlMs", "data"],
   pong: [],
 };
 
@@ -92,8 +95,7 @@ describe("reading a WebSocket message", () => {
         const right = clientEnvelope.safeParse(parsed).success;
         if (read?.kind === "envelope") expect(parsed).toEqual(read.envelope);
         if (read?.kind !== "mistake") expect({ message, right }).toEqual({ message, right: true });
-        else if (right)
-          expect(["reserved-channel", "invalid-payload", "payload-too-deep"]).toContain(read.mistake.code);
+        else if (right) expect(whatNoSchemaSays(parsed as Publish)).toContain(read.mistake.code);
       }),
       { numRuns: 1_500 },
     );
@@ -127,6 +129,45 @@ describe("reading a WebSocket message", () => {
     expect(() => many(defaultLimits.frameEnvelopesMax + 1)).toThrow(Malformed);
   });
 });
+
+describe("a publish", () => {
+  const draft = { is: "publish", number: 1, channel: "a", data: 1 };
+  const read = (fields: object) => [...(decode(JSON.stringify({ ...draft, ...fields })) as Iterable<Incoming>)][0];
+
+  it("says how long it waits and how long it lives, and neither is an attribute of its message (P-46, P-47)", () => {
+    const nothing = { wait: undefined, ttlMs: undefined, attributes: "" };
+    expect(read({})).toMatchObject({ kind: "publish", publish: nothing });
+    expect(read({ delayMs: 0 })).toMatchObject({ publish: { ...nothing, wait: { delayMs: 0 } } });
+    expect(read({ deliverAt: 0, ttlMs: 3 })).toMatchObject({
+      publish: { ...nothing, wait: { deliverAt: 0 }, ttlMs: 3 },
+    });
+  });
+
+  it("has its headers last among its attributes, where the hub may add to them (P-18)", () => {
+    expect(read({ headers: {}, key: "}", type: "application/json" })).toMatchObject({
+      publish: { attributes: ',"type":"application/json","key":"}","headers":{}' },
+    });
+  });
+
+  it.each([
+    [{ delayMs: 1, deliverAt: 1 }, "deliverAt"],
+    [{ headers: { "x-dogear-due": "1", "dogear-": "" } }, "dogear-"],
+  ])("with %j is a mistake, and says which (P-18, P-47)", (fields, why) => {
+    const mistake = { code: "invalid-envelope", number: 1, detail: expect.stringContaining(why) };
+    expect(read(fields)).toEqual({ kind: "mistake", mistake });
+  });
+
+  it("may have headers that only look like the hub's (P-18)", () => {
+    expect(read({ headers: { dogear: "1", "x-dogear-due": "1" } })).toMatchObject({ kind: "publish" });
+  });
+});
+
+/** Codes of mistakes that an envelope of the right shape can still make. */
+function whatNoSchemaSays({ headers = {}, delayMs, deliverAt }: Publish): readonly string[] {
+  const codes = ["reserved-channel", "invalid-payload", "payload-too-deep"];
+  const both = delayMs !== undefined && deliverAt !== undefined;
+  return both || "dogear-due" in headers ? ["invalid-envelope", ...codes] : codes;
+}
 
 function parse(message: string): unknown {
   try {

@@ -7,7 +7,7 @@ test("dogear --version says which version it is", async () => {
 });
 
 const wrong: readonly [line: string, says: string][] = [
-  ["", 'Say what to do: serve, publish, subscribe, help. See "dogear --help".'],
+  ["", 'Say what to do: serve, publish, subscribe, group, dead, cursor, schedule, help. See "dogear --help".'],
   ["subscrib a", 'There is no command subscrib. Did you mean subscribe? See "dogear --help".'],
   ["help pubish", 'There is no command pubish. Did you mean publish? See "dogear --help".'],
   ["frobnicate", 'There is no command frobnicate. See "dogear --help".'],
@@ -38,6 +38,50 @@ const wrong: readonly [line: string, says: string][] = [
   ["subscribe a --reset", '--reset goes with --as. See "dogear subscribe --help".'],
   ["subscribe a --as=", '--as is a name of 1 to 128 characters. See "dogear subscribe --help".'],
   ["subscribe a --count 0", '--count is a whole number from 1 up, not "0". See "dogear subscribe --help".'],
+  ["publish a 1 --delay 1h --at 2030-01-01", 'Either --delay or --at. See "dogear publish --help".'],
+  [
+    "publish a 1 --delay soon",
+    '--delay is a duration such as 90s, 15m or 1h30m, not "soon". See "dogear publish --help".',
+  ],
+  ["publish a 1 --ttl 1m5", '--ttl is a duration such as 90s, 15m or 1h30m, not "1m5". See "dogear publish --help".'],
+  ["publish a 1 --at noon", '--at is a time such as 2030-01-31T12:00Z, not "noon". See "dogear publish --help".'],
+  ["group", 'Say what to do: list, show, pause, resume, reset, browse, delete. See "dogear group --help".'],
+  ["gruop list", 'There is no command gruop. Did you mean group? See "dogear --help".'],
+  ["group lst", 'There is no command group lst. Did you mean list? See "dogear group --help".'],
+  ["help group lst", 'There is no command group lst. Did you mean list? See "dogear group --help".'],
+  ["dead frobnicate", 'There is no command dead frobnicate. See "dogear dead --help".'],
+  ["group --json list", 'There is no option --json. Options of group follow its command. See "dogear group --help".'],
+  ["group list --jsno", 'There is no option --jsno. Did you mean --json? See "dogear group list --help".'],
+  ["group list billing", '"billing" is one too many: group list takes options only. See "dogear group list --help".'],
+  ["group show", 'group show needs a group. See "dogear group show --help".'],
+  ["group pause a b", '"b" is one too many: group pause takes a group. See "dogear group pause --help".'],
+  [
+    "group reset a",
+    'group reset needs --to: latest, earliest, <epoch>:<offset> or 2030-01-31T12:00Z. See "dogear group reset --help".',
+  ],
+  [
+    "group reset a --to 9",
+    '--to is latest, earliest, <epoch>:<offset> or a time such as 2030-01-31T12:00Z, not "9". See "dogear group reset --help".',
+  ],
+  ["group reset --to latest", 'group reset needs a group. See "dogear group reset --help".'],
+  ["group browse a --limit 0", '--limit is a whole number from 1 up, not "0". See "dogear group browse --help".'],
+  ["group browse a --after -1", '--after needs a value: --after=<offset>. See "dogear group browse --help".'],
+  ["group show a --namespace", '--namespace needs a value: --namespace=<name>. See "dogear group show --help".'],
+  ["dead list", 'dead list needs a group. See "dogear dead list --help".'],
+  ["dead list a --limit many", '--limit is a whole number from 1 up, not "many". See "dogear dead list --help".'],
+  ["dead redrive a --no-wait --cancel", '--cancel goes without --no-wait. See "dogear dead redrive --help".'],
+  ["dead redrive a --no-wait=1", '--no-wait takes no value. See "dogear dead redrive --help".'],
+  ["cursor show me", 'cursor show needs a pattern. See "dogear cursor show --help".'],
+  [
+    "cursor show me a b",
+    '"b" is one too many: cursor show takes a subscriber and a pattern. See "dogear cursor show --help".',
+  ],
+  [
+    "cursor reset me a",
+    'cursor reset needs --to: latest, earliest, <epoch>:<offset> or 2030-01-31T12:00Z. See "dogear cursor reset --help".',
+  ],
+  ["cursor list --limit x", '--limit is a whole number from 1 up, not "x". See "dogear cursor list --help".'],
+  ["schedule cancel", 'schedule cancel needs an id. See "dogear schedule cancel --help".'],
 ];
 
 for (const [line, says] of wrong) {

@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { commands } from "../../server/src/command/table.ts";
+import { commands, entries } from "../../server/src/command/table.ts";
 import { exits, signalExits } from "../../server/src/command/usage.ts";
+import { clientOf } from "../support/hub.ts";
 import { startHubProcess } from "../support/hub-process.ts";
 import { temporaryFolder } from "../support/temp.ts";
-import { dogear, startShell } from "./support.ts";
+import { dogear, finished, firstOf, startShell } from "./support.ts";
 
 const columns = 100;
 const ending = [...Object.values(exits).map(({ code }) => code), ...Object.values(signalExits)];
@@ -11,7 +12,7 @@ const ending = [...Object.values(exits).map(({ code }) => code), ...Object.value
 test("dogear --help names every command, with what it is for, and every exit code", async () => {
   const { code, stdout } = await dogear(["--help"]);
   expect(code).toBe(0);
-  for (const { name, summary } of commands) expect(stdout).toMatch(new RegExp(`^  ${name} +${summary}$`, "m"));
+  for (const { name, summary } of entries) expect(stdout).toMatch(new RegExp(`^  ${name} +${summary}$`, "m"));
   for (const code of ending) expect(stdout).toMatch(new RegExp(`^  [\\d, ]*\\b${code}\\b`, "m"));
 });
 
@@ -21,17 +22,30 @@ test("dogear help and dogear -h say the same as dogear --help", async () => {
   expect(await dogear(["-h"])).toMatchObject({ code: 0, stdout });
 });
 
+for (const { name, commands, ...family } of entries.filter((entry) => "commands" in entry)) {
+  test(`the help of ${name} names its commands, with what they are for, within ${columns} columns`, async () => {
+    const { code, stdout: help } = await dogear(["help", name]);
+    expect(code).toBe(0);
+    expect(help.startsWith(`${family.summary}.\n`)).toBe(true);
+    for (const { name, summary } of commands) expect(help).toMatch(new RegExp(`^  ${name}\\b.* ${summary}$`, "m"));
+    expect(help.split("\n").filter((line) => line.length > columns)).toEqual([]);
+    expect(await dogear([name, "--help"])).toMatchObject({ code: 0, stdout: help });
+    expect(await dogear([name, "-h"])).toMatchObject({ code: 0, stdout: help });
+  });
+}
+
 for (const { name, options } of commands) {
   describe(`the help of ${name}`, () => {
+    const words = name.split(" ");
     let help: string;
 
     beforeAll(async () => {
-      help = (await dogear(["help", name])).stdout;
+      help = (await dogear(["help", ...words])).stdout;
     });
 
     test("is there also after the command", async () => {
-      expect(await dogear([name, "--help"])).toMatchObject({ code: 0, stdout: help });
-      expect(await dogear([name, "-h"])).toMatchObject({ code: 0, stdout: help });
+      expect(await dogear([...words, "--help"])).toMatchObject({ code: 0, stdout: help });
+      expect(await dogear([...words, "-h"])).toMatchObject({ code: 0, stdout: help });
     });
 
     test("has a line for every option, with its default", () => {
@@ -58,6 +72,16 @@ describe("every example of the help works:", () => {
   beforeAll(async () => {
     ({ url } = await startHubProcess({ data: temporaryFolder() }));
     for (let n = 0; n < 10; n++) await dogear(["publish", "sensors.kitchen.temperature", `${n}`], { url });
+    await dogear(["subscribe", "sensors.>", "--from", "earliest", "--as", "me", "--count", "1"], { url });
+    const client = clientOf(url);
+    await client.work("trial", { group: "trial" }).ready();
+    // One is given up, and one is worked on for ever.
+    client.work("orders.new", { group: "billing", concurrency: 10 }, (message) =>
+      message.data === 1 ? message.reject() : new Promise(() => {}),
+    );
+    await client.publish("orders.new", 1);
+    await client.publish("orders.new", 2);
+    await firstOf(client, "orders.new.$dead.billing");
   });
 
   for (const { line } of commands.flatMap(({ examples }) => examples)) {
@@ -68,9 +92,12 @@ describe("every example of the help works:", () => {
         await example.untilLine(/^dogear listening on |^dogear: Port 7600 is taken/);
       } else if (line === "dogear subscribe '>'") {
         await example.untilLine(/^dogear: Subscribed to > /);
+      } else if (line.startsWith("dogear schedule cancel")) {
+        expect((await finished(example)).stderr).toMatch(/\(not-scheduled\)$/m);
       } else {
         expect(await example.exited).toEqual({ code: 0, signal: null });
-        expect(example.stdout).toMatch(/^\{.*\}\n$/s);
+        const json = /^dogear (group|dead|cursor) /.test(line) ? line.includes("--json") : true;
+        expect(example.stdout).toMatch(json ? /^\{.*\}\n$/s : /^[A-Za-z].*\n$/s);
       }
     });
   }

@@ -149,6 +149,57 @@ describe("standard input", () => {
   });
 });
 
+describe("a message for later", () => {
+  test("prints its id and when it is due, and is published then", async () => {
+    const { code, stdout, stderr } = await dogear(["publish", "later.delay", "1", "--delay", "250ms"], hub);
+    expect([code, stderr]).toEqual([0, ""]);
+    const [scheduled] = jsonLines<{ readonly id: string; readonly due: number }>(stdout);
+    expect(scheduled).toEqual({
+      id: expect.any(String),
+      due: expect.any(Number),
+      duplicate: false,
+      durability: "disk",
+    });
+    const read = ["subscribe", "later.delay", "--from", "earliest", "--count", "1"];
+    const [message] = jsonLines((await dogear(read, hub)).stdout);
+    expect(message).toMatchObject({ data: 1, headers: { "dogear-scheduled": scheduled?.id } });
+    expect(message?.time).toBeGreaterThanOrEqual(scheduled?.due as number);
+  });
+
+  test("can be cancelled before it is due, once", async () => {
+    for (const options of [[], ["--json"]]) {
+      const { stdout } = await dogear(["publish", "later.at", "1", "--at", "2030-01-31T12:00Z"], hub);
+      const [scheduled] = jsonLines<{ readonly id: string; readonly due: number }>(stdout);
+      expect(scheduled?.due).toBe(Date.UTC(2030, 0, 31, 12));
+      const id = scheduled?.id as string;
+      const said = options.length === 0 ? `Cancelled ${id}.\n` : `${JSON.stringify({ cancelled: id })}\n`;
+      const cancel = ["schedule", "cancel", id, ...options];
+      expect(await dogear(cancel, hub)).toEqual({ code: 0, stdout: said, stderr: "" });
+      expect(await dogear(cancel, hub)).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/\(not-scheduled\)\n$/),
+      });
+    }
+  });
+
+  test("may be each line of standard input, with a summary", async () => {
+    const { stdout } = await shell("seq 3 | dogear publish later.lines --delay 1h30m", hub);
+    const [summary] = jsonLines<Record<string, number>>(stdout);
+    expect(summary).toEqual({ scheduled: 3, firstDue: expect.any(Number), lastDue: expect.any(Number) });
+    expect(summary?.firstDue).toBeGreaterThan(Date.now() + 5_000_000);
+    const none = await shell("dogear publish later.none --delay 1h < /dev/null", hub);
+    expect(none.stdout).toBe('{"scheduled":0,"firstDue":null,"lastDue":null}\n');
+  });
+});
+
+test("a message with --ttl says when it expires", async () => {
+  await dogear(["publish", "one.ttl", "1", "--ttl", "1h"], hub);
+  const [message] = await printed("one.ttl");
+  const { time = 0, expires } = message as Printed & { readonly expires: number };
+  // The hub dates a message when it is on its way into the log already.
+  expect(Math.abs(expires - time - 3_600_000)).toBeLessThan(1_000);
+});
+
 describe("is refused", () => {
   test("with exit code 1 and the name of the hub's error", async () => {
     const reserved = await dogear(["publish", "orders.$dead.billing", "1"], hub);

@@ -1,7 +1,11 @@
 /** The built command in processes of its own, as people run it. */
 import { chmodSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
+import type { Dogear, Message } from "@dogear/client";
+import { dogear as command } from "../../server/src/command/dogear.ts";
+import { Interrupted } from "../../server/src/command/usage.ts";
 import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 
@@ -59,6 +63,57 @@ export function shell(line: string, options: CommandOptions = {}): Promise<Finis
 export async function finished(child: ChildProcess): Promise<Finished> {
   const { code } = await child.exited;
   return { code, stdout: child.stdout, stderr: child.stderr };
+}
+
+/** Where `dogear` runs in the test's own process, as if in front of a person. */
+export class Terminal {
+  readonly stdout: PassThrough & { readonly isTTY: true; readonly columns: number };
+  readonly stderr: PassThrough & { readonly isTTY: true };
+  readonly #stop = new AbortController();
+
+  constructor(columns: number) {
+    this.stdout = Object.assign(new PassThrough(), { isTTY: true, columns } as const);
+    this.stderr = Object.assign(new PassThrough(), { isTTY: true } as const);
+  }
+
+  /** Runs `dogear` with these arguments to its end. */
+  async run(args: readonly string[], { url }: CommandOptions): Promise<Finished> {
+    const { stdout, stderr } = this;
+    const [printed, said] = [stdout, stderr].map(collect);
+    const env = { DOGEAR_URL: url };
+    const crashed = new Promise<never>(() => {});
+    const stdin = new PassThrough().end();
+    const code = await command(args, { stdin, stdout, stderr, env, stop: this.#stop.signal, crashed });
+    return { code, stdout: printed?.() ?? "", stderr: said?.() ?? "" };
+  }
+
+  /** As Ctrl-C does. */
+  interrupt(): void {
+    this.#stop.abort(new Interrupted("SIGINT"));
+  }
+}
+
+/** Reads a stream, so that writing to it goes on; returns what says what came so far. */
+function collect(stream: PassThrough): () => string {
+  let text = "";
+  stream.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  return () => text;
+}
+
+/** Waits for the first message of a channel. */
+export async function firstOf(client: Dogear, channel: string): Promise<Message> {
+  for await (const message of client.subscribe(channel, { from: "earliest" })) return message;
+  throw new Error(`Nothing came in ${channel}.`);
+}
+
+/** The cells of each line of a table. */
+export function cells(table: string): string[][] {
+  return table
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => line.trim().split(/ {2,}/));
 }
 
 /** The JSON of each line. */

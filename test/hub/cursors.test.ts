@@ -29,7 +29,8 @@ class SlowState implements State {
   }
 
   get: State["get"] = (key) => this.beneath.get(key);
-  list: State["list"] = (prefix) => this.beneath.list(prefix);
+  list: State["list"] = (...range) => this.beneath.list(...range);
+  putAll: State["putAll"] = (changes) => this.beneath.putAll(changes);
 
   async put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {
     this.puts.push(Buffer.from(value).toString());
@@ -247,7 +248,7 @@ function claim(
     cursors: by = cursors,
   }: { reset?: boolean; takenOver?: () => void; cursors?: Cursors } = {},
 ): Promise<Cursor> {
-  return by.claim(name, { reset, takenOver, start: async () => at(offset) });
+  return by.claim(name, { reset, takenOver, why: "taken-over", start: async () => at(offset) });
 }
 
 function at(offset: number): Position {

@@ -1,4 +1,5 @@
 /** Parts of a hub for tests: a clock that is moved by hand, and a log whose appends are answered by hand. */
+import { defaultLimits } from "@dogear/shared";
 import type { Appended, Draft, Engine, Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../server/src/engine/memory/memory-engine.ts";
 import { Hub } from "../../server/src/hub/hub.ts";
@@ -155,7 +156,7 @@ export async function memoryHub(
     chance,
     logger: silentLogger,
     policies,
-    producerMemoryMs: policy.producerMemoryMs,
+    limits: defaultLimits,
   });
   return { hub, logs };
 }

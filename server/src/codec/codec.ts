@@ -13,11 +13,17 @@ export interface IncomingPublish {
   readonly number: number;
   readonly channel: Channel;
   readonly id: string | undefined;
-  /** The optional fields in wire form, as `Draft.attributes` in the engine's seam. */
+  /** When to publish it, if not now. */
+  readonly wait: Wait | undefined;
+  readonly ttlMs: number | undefined;
+  /** The optional fields in wire form, as `Draft.attributes` in the engine's seam, the headers last. */
   readonly attributes: string;
   /** The text of `data`, as `Draft.data`. */
   readonly payload: Uint8Array;
 }
+
+/** How long a draft waits, from when the hub took it, or until when. */
+export type Wait = { readonly delayMs: number } | { readonly deliverAt: number };
 
 /** An envelope that is not what the protocol says, and which request it was meant to be. */
 export interface Mistake {
@@ -25,6 +31,9 @@ export interface Mistake {
   readonly detail?: string;
   readonly number?: number;
   readonly subscription?: number;
+  readonly member?: number;
+  readonly fence?: number;
+  readonly request?: number;
 }
 
 /** A WebSocket message that is not what the subprotocol says; nothing in it can be trusted. */
@@ -44,4 +53,14 @@ export interface HubCodec {
   live(pattern: Pattern, batch: Batch): Frame;
   /** What one subscription is sent. */
   private(subscription: number, batch: Batch): Frame;
+  /** What one member is leased. */
+  leased(member: number, leased: readonly LeasedText[]): Frame;
+}
+
+/** A message as it is leased, in wire form. */
+export interface LeasedText {
+  readonly fence: number;
+  readonly deliveries: number;
+  readonly failures: number;
+  readonly text: Buffer;
 }

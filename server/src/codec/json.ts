@@ -2,6 +2,7 @@
 import {
   type ClientEnvelope,
   type ErrorCode,
+  hubHeaderPrefix,
   isJsonType,
   isReserved,
   jsonSubprotocol,
@@ -11,7 +12,7 @@ import {
 import { clientEnvelope, protocolVersion } from "@dogear/shared/envelopes";
 import { z } from "zod";
 import type { Batch } from "../engine/engine.ts";
-import { type HubCodec, type Incoming, Malformed, type Mistake } from "./codec.ts";
+import { type HubCodec, type Incoming, type LeasedText, Malformed, type Mistake, type Wait } from "./codec.ts";
 import { textFrame } from "./frame.ts";
 import { type Payload, payloadsIn } from "./payloads.ts";
 
@@ -29,6 +30,7 @@ export function hubJsonCodec(limits: PayloadLimits): HubCodec {
       textFrame([Buffer.from(encoded.length === 1 ? (encoded[0] as string) : `[${encoded.join(",")}]`)]),
     live: (pattern, batch) => messagesFrame(`"pattern":"${pattern}"`, batch),
     private: (subscription, batch) => messagesFrame(`"subscription":${subscription}`, batch),
+    leased: leasedFrame,
   };
 }
 
@@ -42,6 +44,15 @@ function encode(envelope: Parameters<HubCodec["encode"]>[0]): string {
 function messagesFrame(addressee: string, { after, through, messages }: Batch): Buffer {
   const head = `{"is":"messages",${addressee},"after":${after},"through":${through},"messages":[`;
   return textFrame([head, messages.bytes, "]}"]);
+}
+
+function leasedFrame(member: number, leased: readonly LeasedText[]): Buffer {
+  const leases = leased.map(
+    ({ fence, deliveries, failures }) => `{"fence":${fence},"deliveries":${deliveries},"failures":${failures}}`,
+  );
+  const head = `{"is":"leased","member":${member},"leases":[${leases.join(",")}],"messages":[`;
+  const texts = leased.flatMap(({ text }, i) => (i === 0 ? [text] : [",", text]));
+  return textFrame([head, ...texts, "]}"]);
 }
 
 function decode(message: Buffer, binary: boolean, limits: PayloadLimits): Iterable<Incoming> {
@@ -79,7 +90,7 @@ function incoming(parsed: unknown, message: Buffer, payload: Payload | undefined
 }
 
 function publish(envelope: Publish, message: Buffer, payload: Payload | undefined, limits: PayloadLimits): Incoming {
-  const { number, channel, id } = envelope;
+  const { number, channel, id, ttlMs } = envelope;
   const attributes = attributesOf(envelope);
   const refuse = (code: ErrorCode, detail: string): Incoming => ({
     kind: "mistake",
@@ -90,13 +101,30 @@ function publish(envelope: Publish, message: Buffer, payload: Payload | undefine
   const bytes = payload.end - payload.start + Buffer.byteLength(attributes);
   if (bytes > limits.messageBytesMax)
     return refuse("message-too-large", `It has ${bytes} bytes of ${limits.messageBytesMax}.`);
+  const mistake = mistakeIn(envelope);
+  if (mistake !== undefined) return refuse("invalid-envelope", mistake);
   if (payload.depth > limits.payloadDepthMax) return refuse("payload-too-deep", `It nests ${payload.depth} deep.`);
   if (isReserved(channel)) return refuse("reserved-channel", `It was ${channel}.`);
   if (!isJsonType(envelope.type) && !isBase64(envelope.data)) {
     return refuse("invalid-payload", `Data of type ${envelope.type} is a string of base64.`);
   }
   const bytesOfData = message.subarray(payload.start, payload.end);
-  return { kind: "publish", publish: { number, channel, id, attributes, payload: bytesOfData } };
+  const wait = waitOf(envelope);
+  return { kind: "publish", publish: { number, channel, id, wait, ttlMs, attributes, payload: bytesOfData } };
+}
+
+/** What no schema says of a publish. */
+function mistakeIn({ headers, delayMs, deliverAt }: Publish): string | undefined {
+  for (const name in headers) {
+    if (name.startsWith(hubHeaderPrefix)) return `Headers that start with ${hubHeaderPrefix} are the hub's own.`;
+  }
+  const both = delayMs !== undefined && deliverAt !== undefined;
+  return both ? "It has both `delayMs` and `deliverAt`." : undefined;
+}
+
+function waitOf({ delayMs, deliverAt }: Publish): Wait | undefined {
+  if (delayMs !== undefined) return { delayMs };
+  return deliverAt === undefined ? undefined : { deliverAt };
 }
 
 /** The optional fields of a message as they will stand in its text. */
@@ -124,6 +152,8 @@ function describe(parsed: unknown, issues: readonly z.core.$ZodIssue[]): Mistake
     detail: shortened(`${where}${issue?.message ?? ""}.`),
     ...(fields.is === "publish" && isNumber(fields.number) ? { number: fields.number } : {}),
     ...(fields.is !== "publish" && isNumber(fields.subscription) ? { subscription: fields.subscription } : {}),
+    ...(fields.is !== "publish" && isNumber(fields.member) ? { member: fields.member } : {}),
+    ...(fields.is === "ask" && isNumber(fields.request) ? { request: fields.request } : {}),
   };
 }
 
@@ -134,6 +164,7 @@ function codeOf(fields: Readonly<Record<string, unknown>>, issue: z.core.$ZodIss
   }
   const field = issue?.path[0];
   if (field === "channel" && "channel" in fields) return "invalid-channel";
+  if (field === "group" && "group" in fields) return "invalid-group";
   return field === "pattern" && "pattern" in fields ? "invalid-pattern" : "invalid-envelope";
 }
 

@@ -32,6 +32,7 @@ export interface Example {
 }
 
 export interface Command<O extends Options = Options> {
+  /** One word, or in a family two. */
   readonly name: string;
   /** What follows the name and the options: `<channel> [data]`. */
   readonly operands: string;
@@ -46,6 +47,15 @@ export interface Command<O extends Options = Options> {
   run(values: Values<O>, operands: readonly string[], shell: Shell): Promise<void>;
 }
 
+/** Commands about one thing, each named by two words: `group list`, `group show`. */
+export interface Family {
+  readonly name: string;
+  readonly summary: string;
+  readonly about: readonly string[];
+  readonly commands: readonly Command[];
+  readonly next: string;
+}
+
 /** Holds `run` to the command's own options, and forgets their types, so that all commands fit one table. */
 export function command<const O extends Options>(definition: Command<O>): Command {
   return definition as unknown as Command;
@@ -54,7 +64,7 @@ export function command<const O extends Options>(definition: Command<O>): Comman
 /** As much of the process as commands use. */
 export interface Shell {
   readonly stdin: Readable & { readonly isTTY?: boolean };
-  readonly stdout: Writable;
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by the first SIGINT or SIGTERM, with `Interrupted` for its reason. A second one ends the process. */

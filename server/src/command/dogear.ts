@@ -1,13 +1,13 @@
 /** The `dogear` command: finds what was asked for, runs it, and says in one line why it failed. */
 import { setTimeout } from "node:timers/promises";
 import { DogearError } from "@dogear/client";
-import type { Command, Shell } from "./command.ts";
+import type { Command, Family, Shell } from "./command.ts";
 import { mistyped, parse } from "./command-line.ts";
-import { helpOf, overview } from "./help.ts";
-import { commands } from "./table.ts";
+import { helpOf, helpOfFamily, overview } from "./help.ts";
+import { entries } from "./table.ts";
 import { CommandError, exits, Interrupted, refusal, signalExits } from "./usage.ts";
 
-const names = [...commands.map(({ name }) => name), "help"];
+const names = [...entries.map(({ name }) => name), "help"];
 
 /** How long the last words may take to be read. */
 const lastWordsMs = 2_000;
@@ -22,7 +22,7 @@ export async function dogear(args: readonly string[], shell: Shell): Promise<num
     // Streams do not say what aborted them.
     const aborted = error instanceof Error && error.name === "AbortError";
     const cause: unknown = aborted ? (shell.stop.reason ?? error) : error;
-    const { code, sentence } = outcome(cause, args[0]);
+    const { code, sentence } = outcome(cause, args);
     shell.stderr.write(`dogear: ${sentence.replaceAll(/\s*\n\s*/g, " ")}\n`);
     if (shell.env.DEBUG === "dogear" && error instanceof Error) shell.stderr.write(`${error.stack}\n`);
     await written(shell);
@@ -40,32 +40,66 @@ async function obey([name, ...rest]: readonly string[], shell: Shell): Promise<v
   if (name === undefined) throw new CommandError("usage", `Say what to do: ${names.join(", ")}.`);
   if (name === "--version") shell.stdout.write(`dogear ${(await import("../index.ts")).version}\n`);
   else if (name === "--help" || name === "-h") shell.stdout.write(overview());
-  else if (name === "help") shell.stdout.write(rest[0] === undefined ? overview() : helpOf(named(rest[0])));
+  else if (name === "help") shell.stdout.write(rest[0] === undefined ? overview() : helpOn(rest));
   else if (name.startsWith("-")) throw mistyped("option", name, ["--help", "--version"]);
-  else await run(named(name), rest, shell);
+  else await run(name, rest, shell);
 }
 
-function named(name: string): Command {
-  const command = commands.find((command) => command.name === name);
-  if (command) return command;
-  throw mistyped("command", name, names);
+async function run(name: string, rest: readonly string[], shell: Shell): Promise<void> {
+  const entry = named(name);
+  if (!("commands" in entry)) return runCommand(entry, rest, shell);
+  const [word, ...args] = rest;
+  if (word === undefined) throw new CommandError("usage", `Say what to do: ${wordsOf(entry).join(", ")}.`);
+  if (word === "--help" || word === "-h") shell.stdout.write(helpOfFamily(entry));
+  else if (word.startsWith("-")) throw mistyped("option", word, ["--help"], ` Options of ${name} follow its command.`);
+  else await runCommand(member(entry, word), args, shell);
 }
 
-async function run(command: Command, args: readonly string[], shell: Shell): Promise<void> {
+async function runCommand(command: Command, args: readonly string[], shell: Shell): Promise<void> {
   const { values, operands } = parse(command.options, args);
   if (values.help) shell.stdout.write(helpOf(command));
   else await command.run(values, operands, shell);
 }
 
+function helpOn([name = "", word]: readonly string[]): string {
+  const entry = named(name);
+  if (!("commands" in entry)) return helpOf(entry);
+  return word === undefined ? helpOfFamily(entry) : helpOf(member(entry, word));
+}
+
+function named(name: string): Command | Family {
+  const entry = entries.find((entry) => entry.name === name);
+  if (entry) return entry;
+  throw mistyped("command", name, names);
+}
+
+function member(family: Family, word: string): Command {
+  const command = family.commands.find(({ name }) => name === `${family.name} ${word}`);
+  if (command) return command;
+  throw mistyped(`command ${family.name}`, word, wordsOf(family));
+}
+
+/** The second words of its commands. */
+function wordsOf({ name, commands }: Family): string[] {
+  return commands.map((command) => command.name.slice(name.length + 1));
+}
+
 /** The exit code of an error, and what to say of it. */
-function outcome(error: unknown, command = ""): { code: number; sentence: string } {
+function outcome(error: unknown, args: readonly string[]): { code: number; sentence: string } {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof CommandError && error.exit === "usage") {
-    const help = commands.some(({ name }) => name === command) ? `dogear ${command} --help` : "dogear --help";
-    return { code: exits.usage.code, sentence: `${message} See "${help}".` };
+    return { code: exits.usage.code, sentence: `${message} See "${["dogear", ...known(args), "--help"].join(" ")}".` };
   }
   if (error instanceof CommandError) return { code: exits[error.exit].code, sentence: message };
   if (error instanceof Interrupted) return { code: signalExits[error.signal], sentence: message };
   if (error instanceof DogearError) return { code: exits.refused.code, sentence: refusal(error) };
   return { code: exits.internal.code, sentence: `Internal error: ${message} (DEBUG=dogear shows where.)` };
+}
+
+/** The words of a command line that have a help of their own. */
+function known(args: readonly string[]): string[] {
+  const [name, word = ""] = args[0] === "help" ? args.slice(1) : args;
+  const entry = entries.find((entry) => entry.name === name);
+  if (!entry) return [];
+  return "commands" in entry && wordsOf(entry).includes(word) ? [entry.name, word] : [entry.name];
 }

@@ -1,5 +1,5 @@
 /** Drafts on their way to the hub: no more than there is room for, and what became of them. */
-import type { Offset, Published } from "@dogear/client";
+import type { Published, Scheduled } from "@dogear/client";
 
 /** Room for drafts that wait for their answer: twice what the client has in flight, so that it never has to wait. */
 const draftsMax = 2_048;
@@ -7,10 +7,10 @@ const bytesMax = 16 * 1_024 * 1_024;
 
 export class Drafts {
   taken = 0;
-  /** How many of them the hub has confirmed. */
-  published = 0;
-  first: Offset | null = null;
-  last: Offset | null = null;
+  /** How many of them the hub has confirmed, and how it answered the first and the last. */
+  confirmed = 0;
+  first: Published | Scheduled | undefined;
+  last: Published | Scheduled | undefined;
   /** The first that the hub refused. */
   refused: { readonly line: number; readonly error: unknown } | undefined;
   #waiting = 0;
@@ -18,7 +18,7 @@ export class Drafts {
   #look: () => void = () => {};
 
   /** Takes one in, which is the draft of this line, and takes about as many bytes. */
-  add(line: number, bytes: number, answer: Promise<Published>): void {
+  add(line: number, bytes: number, answer: Promise<Published | Scheduled>): void {
     this.taken++;
     this.#waiting++;
     this.#bytes += bytes;
@@ -28,10 +28,10 @@ export class Drafts {
       this.#look();
     };
     answer.then(
-      ({ offset }) => {
-        this.published++;
-        this.first ??= offset;
-        this.last = offset;
+      (answered) => {
+        this.confirmed++;
+        this.first ??= answered;
+        this.last = answered;
         settled();
       },
       (error: unknown) => {

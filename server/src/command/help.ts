@@ -1,7 +1,7 @@
 /** What `dogear --help` and `dogear help <command>` say, made from the table of commands. */
-import type { Command, Option } from "./command.ts";
+import type { Command, Family, Option } from "./command.ts";
 import { defaultUrl } from "./hub.ts";
-import { commands } from "./table.ts";
+import { entries } from "./table.ts";
 import { exits, signalExits } from "./usage.ts";
 
 /** An option of every command. */
@@ -14,7 +14,7 @@ export function overview(): string {
     "Dogear is a real-time pub-sub hub that never loses your place.",
     "Usage: dogear <command> [options]",
     section("Commands", [
-      ...commands.map(({ name, summary }): Row => [name, summary]),
+      ...entries.map(({ name, summary }): Row => [name, summary]),
       ["help <command>", "say what a command does, with its options and examples"],
     ]),
     section("Options", [
@@ -22,7 +22,7 @@ export function overview(): string {
       ["--version", "say which version this is"],
     ]),
     section("Environment", [
-      ["DOGEAR_URL", `the hub that publish and subscribe talk to (default: ${defaultUrl})`],
+      ["DOGEAR_URL", `the hub to talk to (default: ${defaultUrl})`],
       ["DEBUG=dogear", "show where in the program an error came from"],
     ]),
     section("Exit codes", exitCodes()),
@@ -45,6 +45,20 @@ export function helpOf({ name, operands, summary, about, options, examples, next
     section("Options", Object.entries({ ...options, help }).map(optionRow)),
     `Examples:\n\n${examples.map(({ says, line }) => `  # ${says}\n  ${line}`).join("\n\n")}`,
     section("Exit codes", exitCodes()),
+    next,
+  );
+}
+
+export function helpOfFamily({ name, summary, about, commands, next }: Family): string {
+  return page(
+    `${summary}.`,
+    `Usage: dogear ${name} <command> [options]`,
+    ...about.map((paragraph) => wrap(paragraph, columns)),
+    section(
+      "Commands",
+      commands.map(({ name, operands, summary }): Row => [`${name} ${operands}`.trim(), summary]),
+    ),
+    section("Options", [["--help, -h", "say this; after a command, what it does"]]),
     next,
   );
 }

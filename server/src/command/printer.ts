@@ -82,8 +82,13 @@ export class Printer {
 
 const never = new Promise<void>(() => {});
 
-/** A message in words of the protocol; bytes are base64. */
-function lineOf({ offset, epoch, channel, time, type, key, headers, data }: Message): object {
-  const json = data instanceof Uint8Array ? Buffer.from(data).toString("base64") : data;
-  return { offset, epoch, channel, time, type: type === defaultType ? undefined : type, key, headers, data: json };
+/** A message in words of the protocol. */
+export function lineOf({ offset, epoch, channel, time, expires, type, key, headers, data }: Message): object {
+  const named = type === defaultType ? undefined : type;
+  return { offset, epoch, channel, time, expires, type: named, key, headers, data: inJson(data) };
+}
+
+/** Bytes are base64. */
+export function inJson(data: unknown): unknown {
+  return data instanceof Uint8Array ? Buffer.from(data).toString("base64") : data;
 }

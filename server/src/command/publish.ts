@@ -1,12 +1,23 @@
 /** `dogear publish`: one message from the command line, or one for each line of standard input. */
 import { addAbortSignal, type Readable } from "node:stream";
-import { connect, type Dogear, DogearError, isChannel, type Published, type PublishOptions } from "@dogear/client";
+import {
+  connect,
+  type Dogear,
+  DogearError,
+  isChannel,
+  type Published,
+  type PublishOptions,
+  type Scheduled,
+  type ScheduleOptions,
+} from "@dogear/client";
 import { dogearError, isJsonType } from "@dogear/shared";
 import { type Command, command, type Shell, stopped } from "./command.ts";
 import { Drafts } from "./drafts.ts";
+import { milliseconds } from "./duration.ts";
 import { Hub, hubOptions } from "./hub.ts";
 import { lines, whole } from "./input.ts";
-import { showProgress } from "./progress.ts";
+import { moment } from "./place.ts";
+import { pace, showProgress } from "./progress.ts";
 import { CommandError, Interrupted, noMore, refusal } from "./usage.ts";
 
 export const publish: Command = command({
@@ -20,11 +31,21 @@ export const publish: Command = command({
       "has confirmed them all, it prints how many they were, and the offsets of the first and the last. It stops at " +
       "a line that is not JSON; what came before that is published.",
     "Where --type is not JSON, the bytes of data, or all of standard input, are one message.",
+    "With --delay or --at a message is not published yet: it is published when it is due, by the hub's clock. Its id, " +
+      "by which it can be cancelled until then, and when it is due are printed instead; of lines, when the first and " +
+      "the last of them are due.",
   ],
   options: {
     key: { type: "string", value: "key", says: "what the message is about, such as the id of an order" },
     header: { type: "string", multiple: true, value: "name=value", says: "a header; may be given more than once" },
     type: { type: "string", value: "media-type", says: "the type of the data (default: application/json)" },
+    delay: { type: "string", value: "duration", says: "publish it so much later: 90s, 15m, 1h30m" },
+    at: { type: "string", value: "time", says: "publish it then: 2030-01-31T12:00Z" },
+    ttl: {
+      type: "string",
+      value: "duration",
+      says: "nobody is given it after so long (default: as its namespace says)",
+    },
     ...hubOptions,
   },
   examples: [
@@ -34,19 +55,15 @@ export const publish: Command = command({
       says: "Bytes of another type, with a key and a header",
       line: "date | dogear publish notes --type text/plain --key today --header from=me",
     },
+    { says: "Tomorrow, and of no use a minute later", line: "dogear publish reminders '\"tea\"' --delay 1d --ttl 1m" },
   ],
-  next: 'See them arrive: "dogear help subscribe".',
+  next: 'See them arrive: "dogear help subscribe". Take back what is not due: "dogear help schedule cancel".',
   async run(values, [channel, data = "-", ...more], shell) {
     if (channel === undefined) throw new CommandError("usage", "publish needs a channel.");
     if (!isChannel(channel)) throw dogearError("invalid-channel", channel);
     noMore(more, "data is one word, in quotes where it has spaces.");
-    const { key, type, header: given } = values;
-    const headers = given && Object.fromEntries(given.map(header));
-    const options: PublishOptions = {
-      ...(key !== undefined && { key }),
-      ...(type !== undefined && { type }),
-      ...(headers && { headers }),
-    };
+    const { type } = values;
+    const options = request(values);
     const hub = new Hub(values, shell.env);
     if (data === "-" && shell.stdin.isTTY) shell.stderr.write("Reading from this terminal; Ctrl-D ends it.\n");
 
@@ -55,7 +72,7 @@ export const publish: Command = command({
     try {
       await hub.reach(dogear, shell.stop);
       if (data !== "-") await publishOne(send, isJsonType(type) ? jsonOrString(data) : Buffer.from(data), shell);
-      else if (isJsonType(type)) await publishLines(send, dogear, shell);
+      else if (isJsonType(type)) await publishLines(send, dogear, shell, isScheduled(options));
       else await publishOne(send, await whole(input(shell), dogear.limits.messageBytesMax), shell);
     } finally {
       await dogear.close();
@@ -63,7 +80,32 @@ export const publish: Command = command({
   },
 });
 
-type Send = (payload: unknown) => Promise<Published>;
+type Send = (payload: unknown) => Promise<Published | Scheduled>;
+
+interface Asked {
+  readonly key: string | undefined;
+  readonly type: string | undefined;
+  readonly header: readonly string[] | undefined;
+  readonly delay: string | undefined;
+  readonly at: string | undefined;
+  readonly ttl: string | undefined;
+}
+
+function request({ key, type, header: given, delay, at, ttl }: Asked): PublishOptions | ScheduleOptions {
+  if (delay !== undefined && at !== undefined) throw new CommandError("usage", "Either --delay or --at.");
+  const options: PublishOptions = {
+    ...(key !== undefined && { key }),
+    ...(type !== undefined && { type }),
+    ...(given && { headers: Object.fromEntries(given.map(header)) }),
+    ...(ttl !== undefined && { ttlMs: milliseconds("ttl", ttl) }),
+  };
+  if (delay !== undefined) return { ...options, delayMs: milliseconds("delay", delay) };
+  return at === undefined ? options : { ...options, deliverAt: moment("at", at) };
+}
+
+function isScheduled({ delayMs, deliverAt }: PublishOptions | ScheduleOptions): boolean {
+  return delayMs !== undefined || deliverAt !== undefined;
+}
 
 function header(text: string): [string, string] {
   const [, name, value] = text.match(/^([^=]+)=(.*)$/s) ?? [];
@@ -86,14 +128,18 @@ function jsonOrString(data: string): unknown {
 async function publishOne(send: Send, payload: unknown, shell: Shell): Promise<void> {
   const answer = await Promise.race([send(payload), stopped(shell)]);
   if (!answer) throw new Interrupted(shell.stop.reason.signal, "the hub has not confirmed the message");
-  const { epoch, offset, duplicate, durability } = answer;
-  shell.stdout.write(`${JSON.stringify({ epoch, offset, duplicate, durability })}\n`);
+  const { duplicate, durability } = answer;
+  const what = "id" in answer ? { id: answer.id, due: answer.due } : { epoch: answer.epoch, offset: answer.offset };
+  shell.stdout.write(`${JSON.stringify({ ...what, duplicate, durability })}\n`);
 }
 
 /** Publishes until the end of the input, or what is wrong with it; and then says what was published, either way. */
-async function publishLines(send: Send, dogear: Dogear, shell: Shell): Promise<void> {
+async function publishLines(send: Send, dogear: Dogear, shell: Shell, later: boolean): Promise<void> {
   const drafts = new Drafts();
-  const hideProgress = showProgress(shell.stderr, () => drafts.published);
+  const hideProgress = showProgress(
+    shell.stderr,
+    pace(() => drafts.confirmed),
+  );
   const stop = stopped(shell);
   let wrong: unknown;
   try {
@@ -110,9 +156,15 @@ async function publishLines(send: Send, dogear: Dogear, shell: Shell): Promise<v
   // What a signal has left unanswered is given a little time.
   if (shell.stop.aborted) await dogear.close();
   hideProgress();
-  const { published, first, last } = drafts;
-  shell.stdout.write(`${JSON.stringify({ published, first, last })}\n`);
+  shell.stdout.write(`${JSON.stringify(summary(drafts, later))}\n`);
   complain(drafts, wrong, shell.stop);
+}
+
+/** What was confirmed: where the first and the last are in the log, or when they are due. */
+function summary({ confirmed, first, last }: Drafts, later: boolean): object {
+  const place = (answer = first): number | null => (answer ? ("due" in answer ? answer.due : answer.offset) : null);
+  if (later) return { scheduled: confirmed, firstDue: place(), lastDue: place(last) };
+  return { published: confirmed, first: place(), last: place(last) };
 }
 
 function json(number: number, text: string): unknown {
@@ -124,15 +176,15 @@ function json(number: number, text: string): unknown {
 }
 
 /** Throws what kept the input from being published. */
-function complain({ published, taken, refused }: Drafts, wrong: unknown, stop: AbortSignal): void {
+function complain({ confirmed, taken, refused }: Drafts, wrong: unknown, stop: AbortSignal): void {
   if (stop.aborted) {
-    throw new Interrupted(stop.reason.signal, `the hub has confirmed ${published} of the ${taken} messages read`);
+    throw new Interrupted(stop.reason.signal, `the hub has confirmed ${confirmed} of the ${taken} messages read`);
   }
-  const confirmed = `Messages published: ${published}.`;
+  const so = `Messages published: ${confirmed}.`;
   if (refused?.error instanceof DogearError) {
-    throw new CommandError("refused", `Line ${refused.line}: ${refusal(refused.error)} ${confirmed}`);
+    throw new CommandError("refused", `Line ${refused.line}: ${refusal(refused.error)} ${so}`);
   }
   if (refused) throw refused.error;
-  if (wrong instanceof CommandError) throw new CommandError(wrong.exit, `${wrong.message} ${confirmed}`);
+  if (wrong instanceof CommandError) throw new CommandError(wrong.exit, `${wrong.message} ${so}`);
   if (wrong) throw wrong;
 }

@@ -1,10 +1,11 @@
 /** `dogear subscribe`: messages as lines of JSON, each acknowledged when it has been written. */
 import { setTimeout } from "node:timers/promises";
-import { connect, type Epoch, type Offset, type SubscribeOptions } from "@dogear/client";
+import { connect, type SubscribeOptions } from "@dogear/client";
 import { nameLengthMax } from "@dogear/shared";
 import { type Command, command, stopped } from "./command.ts";
 import { closeWithinMs, Hub, hubOptions } from "./hub.ts";
 import { giveNotices } from "./notices.ts";
+import { place, placeSays } from "./place.ts";
 import { Printer } from "./printer.ts";
 import { CommandError, integer, noMore } from "./usage.ts";
 
@@ -25,7 +26,7 @@ export const subscribe: Command = command({
       type: "string",
       value: "place",
       default: "latest",
-      says: "latest, earliest, <epoch>:<offset> or 2030-01-31T12:00Z",
+      says: placeSays,
     },
     as: { type: "string", value: "subscriber", says: "keep a durable cursor under this name" },
     reset: { type: "boolean", says: "forget where --as had got to, and begin at --from" },
@@ -97,23 +98,9 @@ function request({ as, from, reset = false, window }: Asked): SubscribeOptions {
   }
   return {
     cursor: as !== undefined,
-    from: place(from),
+    from: place("from", from),
     reset,
     window: { messages: integer("window", window, 1) },
     onGap: "continue",
   };
-}
-
-function place(text: string): NonNullable<SubscribeOptions["from"]> {
-  if (text === "latest" || text === "earliest") return text;
-  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(time)) return { time };
-  const [, epoch, offset] = text.match(/^([\w-]+):(\d+)$/) ?? [];
-  if (epoch !== undefined && Number.isSafeInteger(Number(offset))) {
-    return { epoch: epoch as Epoch, offset: Number(offset) as Offset };
-  }
-  throw new CommandError(
-    "usage",
-    `--from is latest, earliest, <epoch>:<offset> or a time such as 2030-01-31T12:00Z, not ${JSON.stringify(text)}.`,
-  );
 }

@@ -1,7 +1,17 @@
 /** The commands there are, in the order the help names them. */
-import type { Command } from "./command.ts";
+import type { Command, Family } from "./command.ts";
+import { cursor } from "./operate/cursor.ts";
+import { dead } from "./operate/dead.ts";
+import { group } from "./operate/group.ts";
+import { schedule } from "./operate/schedule.ts";
 import { publish } from "./publish.ts";
 import { serve } from "./serve.ts";
 import { subscribe } from "./subscribe.ts";
 
-export const commands: readonly Command[] = [serve, publish, subscribe];
+/** What the first word of a command line names. */
+export const entries: readonly (Command | Family)[] = [serve, publish, subscribe, group, dead, cursor, schedule];
+
+/** Those of families included. */
+export const commands: readonly Command[] = entries.flatMap((entry) =>
+  "commands" in entry ? entry.commands : [entry],
+);

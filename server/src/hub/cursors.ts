@@ -6,6 +6,7 @@
  * ignored.
  */
 import type { Epoch, Offset, Pattern, Position } from "@dogear/shared";
+import { keyBytesMax } from "../engine/changes.ts";
 import type { State } from "../engine/engine.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -27,6 +28,16 @@ export interface Cursor {
   release(): void;
 }
 
+/** A cursor as it stands, for people. */
+export interface StoredCursor {
+  readonly key: string;
+  readonly name: CursorName;
+  readonly record: Stored;
+}
+
+/** Why a subscription has its cursor no more. */
+export type Taken = "taken-over" | "cursor-reset";
+
 interface Stored {
   readonly epoch: Epoch;
   readonly offset: Offset;
@@ -39,7 +50,20 @@ interface Held {
   readonly key: string;
   record: Stored;
   version: number;
-  holder: { readonly takenOver: () => void } | undefined;
+  holder: Holder | undefined;
+}
+
+interface Holder {
+  readonly takenOver: (why: Taken) => void;
+}
+
+interface Claim {
+  /** Start at `start` although a cursor is stored. */
+  readonly reset: boolean;
+  readonly start: () => Promise<Position>;
+  /** Whoever held it before is told so. */
+  readonly why: Taken;
+  readonly takenOver: Holder["takenOver"];
 }
 
 /** How long what was acknowledged may wait to be stored. */
@@ -70,14 +94,7 @@ export class Cursors {
    * Claims a cursor for a subscription, taking it over from whoever holds it. Where none is stored, or with `reset`,
    * it starts at `start`. Resolves once the claim is durable.
    */
-  async claim(
-    name: CursorName,
-    claim: {
-      readonly reset: boolean;
-      readonly start: () => Promise<Position>;
-      readonly takenOver: () => void;
-    },
-  ): Promise<Cursor> {
+  async claim(name: CursorName, claim: Claim): Promise<Cursor> {
     const key = cursorKey(name);
     const before = this.#claims.get(key) ?? Promise.resolve();
     const claiming = before.catch(() => {}).then(() => this.#claim(key, claim));
@@ -89,6 +106,31 @@ export class Cursors {
     }
   }
 
+  /** Moves a cursor; whoever holds it has it no more. Resolves once that is durable. */
+  async reset(name: CursorName, position: Position): Promise<void> {
+    const start = async () => position;
+    const cursor = await this.claim(name, { reset: true, start, why: "cursor-reset", takenOver: () => {} });
+    cursor.release();
+  }
+
+  /** A cursor as it stands, if there is one. */
+  async find(name: CursorName): Promise<StoredCursor | undefined> {
+    const key = cursorKey(name);
+    if (key.length > keyBytesMax) return undefined;
+    const record = this.#held.get(key)?.record ?? (await this.#load(key))?.record;
+    return record && { key, name, record };
+  }
+
+  /** Cursors as they stand, ordered by key: the next after a key, or the first. */
+  async list(after: string, limit: number): Promise<readonly StoredCursor[]> {
+    const entries = await this.#state.list(cursorsPrefix, after, limit);
+    return entries.map(({ key, value }) => ({
+      key,
+      name: nameOf(key),
+      record: this.#held.get(key)?.record ?? decode(value),
+    }));
+  }
+
   /** Stores what was committed so far. */
   async flush(): Promise<void> {
     await this.#flushing;
@@ -96,7 +138,7 @@ export class Cursors {
     await (this.#flushing ?? (this.#dirty.size > 0 ? this.#flush() : undefined));
   }
 
-  async #claim(key: string, claim: Parameters<Cursors["claim"]>[1]): Promise<Cursor> {
+  async #claim(key: string, claim: Claim): Promise<Cursor> {
     for (let tries = 0; tries < claimsMax; tries++) {
       await this.#flushing;
       const held = this.#held.get(key);
@@ -105,14 +147,16 @@ export class Cursors {
       const start = anew ? await claim.start() : positionOf(stored.record);
       const record = { ...start, fence: (stored?.record.fence ?? 0) + 1, time: this.#clock.now() };
       const version = await this.#state.put(key, encode(record), stored?.version ?? 0);
-      if (version !== undefined) return this.#claimed({ key, record, version, holder: claim }, anew ? undefined : held);
+      if (version !== undefined) {
+        return this.#claimed({ key, record, version, holder: claim }, claim, anew ? undefined : held);
+      }
       if (held !== undefined) this.#lost(held);
     }
     throw new Error(`The cursor ${key} is claimed by others all the time.`);
   }
 
   /** Takes the cursor from whoever held it: they hear of it now, and what they say from now on is ignored. */
-  #claimed(claimed: Held, goesOn: Held | undefined): Cursor {
+  #claimed(claimed: Held, claim: Claim, goesOn: Held | undefined): Cursor {
     const held = this.#held.get(claimed.key);
     // While the claim was being stored, the holder before may have acknowledged more.
     if (goesOn !== undefined && goesOn.record.offset > claimed.record.offset) {
@@ -122,7 +166,7 @@ export class Cursors {
     }
     if (held !== undefined) this.#dirty.delete(held);
     this.#held.set(claimed.key, claimed);
-    held?.holder?.takenOver();
+    held?.holder?.takenOver(claim.why);
     return this.#handle(claimed, positionOf(claimed.record));
   }
 
@@ -182,7 +226,7 @@ export class Cursors {
   /** Another hub claimed the cursor. */
   #lost(held: Held): void {
     if (this.#held.get(held.key) !== held) return;
-    held.holder?.takenOver();
+    held.holder?.takenOver("taken-over");
     this.#drop(held);
   }
 
@@ -197,8 +241,19 @@ export class Cursors {
   }
 }
 
+const cursorsPrefix = "cursor/";
+
+function nameOf(key: string): CursorName {
+  const [user = "", subscriber = "", pattern = ""] = key.slice(cursorsPrefix.length).split("/");
+  return {
+    user: decodeURIComponent(user),
+    subscriber: decodeURIComponent(subscriber),
+    pattern: pattern as Pattern,
+  };
+}
+
 function cursorKey({ user, subscriber, pattern }: CursorName): string {
-  return `cursor/${encodeURIComponent(user)}/${encodeURIComponent(subscriber)}/${pattern}`;
+  return `${cursorsPrefix}${encodeURIComponent(user)}/${encodeURIComponent(subscriber)}/${pattern}`;
 }
 
 function positionOf({ epoch, offset }: Stored): Position {

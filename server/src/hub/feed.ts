@@ -11,6 +11,8 @@ import type { Batch, Budget, Page } from "../engine/engine.ts";
 import type { Messages } from "../engine/messages.ts";
 import { collectPage, remembering } from "../engine/page.ts";
 import type { Tail } from "../engine/tail.ts";
+import { unexpired } from "../engine/text.ts";
+import type { Clock } from "../runtime/clock.ts";
 
 /** What a feed delivers to. */
 export interface Receiver {
@@ -28,19 +30,22 @@ export class LiveBatch implements Batch {
   readonly after: Offset;
   readonly through: Offset;
   readonly messages: Messages;
+  /** Those that have not expired: what subscriptions are sent. Of the others a group may have to take note. */
+  readonly unexpired: Messages;
   readonly #frames = new Map<HubCodec, Frame>();
 
-  constructor(pattern: Pattern, { after, through, messages }: Batch) {
+  constructor(pattern: Pattern, { after, through, messages }: Batch, now: number) {
     this.pattern = pattern;
     this.after = after;
     this.through = through;
     this.messages = messages;
+    this.unexpired = unexpired(messages, now);
   }
 
   frame(codec: HubCodec): Frame {
     let frame = this.#frames.get(codec);
     if (frame === undefined) {
-      frame = codec.live(this.pattern, this);
+      frame = codec.live(this.pattern, { after: this.after, through: this.through, messages: this.unexpired });
       this.#frames.set(codec, frame);
     }
     return frame;
@@ -51,15 +56,17 @@ export class Feed {
   readonly pattern: Pattern;
   readonly matches: (channel: Channel) => boolean;
   readonly #recent: Tail;
+  readonly #clock: Clock;
   readonly #receivers = new Set<Receiver>();
-  /** Where the batch before ended. */
+  /** Where the batch that was sent last ended. */
   #last: Offset;
 
   /** `recent` is the newest stretch of the namespace, as far as it has been read. */
-  constructor(pattern: Pattern, recent: Tail) {
+  constructor(pattern: Pattern, recent: Tail, clock: Clock) {
     this.pattern = pattern;
     this.matches = matcher(pattern);
     this.#recent = recent;
+    this.#clock = clock;
     this.#last = recent.through;
   }
 
@@ -80,10 +87,16 @@ export class Feed {
     return this.#recent.pieces(page.through).length > 0 ? page : { ...page, through: this.through };
   }
 
+  /** Those of a page that have not expired: nobody is given the others. */
+  unexpired(messages: Messages): Messages {
+    return unexpired(messages, this.#clock.now());
+  }
+
   /** Gives a batch of matching messages to every live subscription. */
   take(messages: Messages, through: Offset): void {
-    const live = new LiveBatch(this.pattern, { after: this.#last, through, messages });
-    this.#last = through;
+    const live = new LiveBatch(this.pattern, { after: this.#last, through, messages }, this.#clock.now());
+    // What nobody is sent is part of what they are sent next.
+    if (live.unexpired.length > 0) this.#last = through;
     // Whoever falls behind says so before the batch is sent: of several in one session it would be theirs as well.
     for (const receiver of this.#receivers) receiver.prepare(live);
     for (const receiver of this.#receivers) receiver.deliver(live);

@@ -6,18 +6,21 @@ import {
   type Durability,
   dogearError,
   type Epoch,
-  type Gap,
+  type Limits,
   namespaceOf,
   type Offset,
   type Pattern,
-  type Position,
 } from "@dogear/shared";
-import type { Appended, Engine, NamespacePolicy } from "../engine/engine.ts";
-import { epochOf, locate } from "../engine/lineage.ts";
+import type { Appended, Engine } from "../engine/engine.ts";
+import { epochOf } from "../engine/lineage.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { type Cursor, Cursors } from "./cursors.ts";
-import { Namespace } from "./namespace.ts";
+import { Administration } from "./administration.ts";
+import { type Cursor, Cursors, type Taken } from "./cursors.ts";
+import { Groups } from "./groups/groups.ts";
+import { type HubPolicy, Namespace } from "./namespace.ts";
+import { type From, type Start, startIn } from "./place.ts";
+import { Schedules } from "./schedules/schedules.ts";
 import { Sequencer, type Unnumbered } from "./sequencer.ts";
 import { Turns } from "./turns.ts";
 
@@ -26,18 +29,8 @@ export interface HubParts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
-  readonly policies: readonly NamespacePolicy[];
-  readonly producerMemoryMs: number;
-}
-
-/** Where a subscription wants to start. */
-export type From = "latest" | "earliest" | Position | { readonly time: number };
-
-/** A place in a namespace's log today, and what is lost for whoever comes there. */
-export interface Start {
-  readonly epoch: Epoch;
-  readonly offset: Offset;
-  readonly gap: Gap | undefined;
+  readonly policies: readonly HubPolicy[];
+  readonly limits: Pick<Limits, "producerMemoryMs" | "groupUnsettledMax" | "scheduledMax">;
 }
 
 /** Drafts that were answered. */
@@ -62,6 +55,9 @@ export class SplitNamespaceError extends Error {}
 
 export class Hub {
   readonly turns: Turns;
+  readonly groups: Groups;
+  readonly schedules: Schedules;
+  readonly administration: Administration;
   readonly #parts: HubParts;
   readonly #namespaces: ReadonlyMap<string, Namespace>;
   readonly #cursors: Cursors;
@@ -69,22 +65,46 @@ export class Hub {
   /** Producers that sessions use, counted: a second session of a producer shares its sequence. */
   readonly #producers = new Map<string, { readonly sequencer: Promise<Sequencer | undefined>; uses: number }>();
 
-  /** Opens the log of every namespace. */
+  /** Opens the log of every namespace, every group and every schedule. */
   static async open(parts: HubParts): Promise<Hub> {
+    let hub: Hub | undefined;
     const namespaces = new Map<string, Namespace>();
     for (const policy of parts.policies) {
-      namespaces.set(policy.namespace, new Namespace(policy, await parts.engine.open(policy), parts));
+      const namespace = new Namespace(policy, await parts.engine.open(policy), parts);
+      namespace.log.beforeRemoval(async (through) => {
+        if (hub === undefined) throw new Error("The hub is still opening.");
+        await hub.#retire(namespace, through);
+      });
+      namespaces.set(policy.namespace, namespace);
     }
-    const hub = new Hub(parts, namespaces);
-    await hub.#refuseSplitNames();
+    await refuseSplitNames(namespaces);
+    const { state } = parts.engine;
+    const { groupUnsettledMax, scheduledMax } = parts.limits;
+    const groups = await Groups.open({ ...parts, state, namespaces, unsettledMax: groupUnsettledMax });
+    const schedules = await Schedules.open({ ...parts, state, namespaces, scheduledMax });
+    hub = new Hub(parts, namespaces, groups, schedules);
     return hub;
   }
 
-  private constructor(parts: HubParts, namespaces: ReadonlyMap<string, Namespace>) {
+  private constructor(
+    parts: HubParts,
+    namespaces: ReadonlyMap<string, Namespace>,
+    groups: Groups,
+    schedules: Schedules,
+  ) {
     this.#parts = parts;
     this.#namespaces = namespaces;
+    this.groups = groups;
+    this.schedules = schedules;
     this.#cursors = new Cursors(parts.engine.state, parts);
     this.turns = new Turns(parts.clock);
+    this.administration = new Administration({
+      clock: parts.clock,
+      cursors: this.#cursors,
+      groups,
+      namespace: (pattern) => this.namespace(pattern),
+      cancel: (id) => this.schedules.cancel(id),
+    });
     this.#keepProducers();
   }
 
@@ -128,39 +148,32 @@ export class Hub {
     return { answers, epoch: epochOf(log.lineage), durability: log.durability };
   }
 
-  /** Where in a namespace's log a subscription starts. */
-  async start({ log }: Namespace, from: From): Promise<Start> {
-    const bounds = await log.bounds();
-    const epoch = epochOf(log.lineage);
-    if (from === "latest") return { epoch, offset: bounds.newest, gap: undefined };
-    if (from === "earliest") return { epoch, offset: (bounds.oldest - 1) as Offset, gap: undefined };
-    if ("time" in from) return { epoch, offset: await log.offsetAt(from.time), gap: undefined };
-    return { epoch, ...locate(log.lineage, bounds, from) };
-  }
-
   /** Claims a durable cursor; resolves once it is durable, with where it stands in today's log. */
   async claim(
     name: { readonly user: string; readonly subscriber: string; readonly pattern: Pattern },
-    claim: { readonly from: From; readonly reset: boolean; readonly takenOver: () => void },
+    claim: { readonly from: From; readonly reset: boolean; readonly takenOver: (why: Taken) => void },
   ): Promise<{ readonly cursor: Cursor; readonly start: Start }> {
     const namespace = this.namespace(name.pattern);
     if (namespace.log.durability === "memory") throw dogearError("memory-namespace");
     const cursor = await this.#cursors.claim(name, {
       reset: claim.reset,
+      why: "taken-over",
       takenOver: claim.takenOver,
       start: async () => {
         // Stored as it was asked for: what is lost from there on must be told until it is acknowledged.
         if (typeof claim.from === "object" && "epoch" in claim.from) return claim.from;
-        const { epoch, offset } = await this.start(namespace, claim.from);
+        const { epoch, offset } = await startIn(namespace.log, claim.from);
         return { epoch, offset };
       },
     });
-    return { cursor, start: await this.start(namespace, cursor.start) };
+    return { cursor, start: await startIn(namespace.log, cursor.start) };
   }
 
   /** Stores what was acknowledged and stops following. The engine stays open. */
   async close(): Promise<void> {
     this.#cancelKeeping();
+    await this.schedules.close();
+    await this.groups.close();
     for (const namespace of this.#namespaces.values()) namespace.stop();
     await this.#cursors.flush();
   }
@@ -168,13 +181,14 @@ export class Hub {
   async #sequencer(name: string, seen: number | undefined): Promise<Sequencer | undefined> {
     const found = await Sequencer.find(name, this.#namespaces.values());
     if (found !== undefined) return found;
-    const forgotten = seen !== undefined && seen < this.#parts.clock.now() - this.#parts.producerMemoryMs;
+    const forgotten = seen !== undefined && seen < this.#parts.clock.now() - this.#parts.limits.producerMemoryMs;
     return forgotten ? undefined : Sequencer.begin(name);
   }
 
   /** A producer whose session lives is heard of, however rarely it publishes. */
   #keepProducers(): void {
-    const { clock, producerMemoryMs } = this.#parts;
+    const { clock } = this.#parts;
+    const { producerMemoryMs } = this.#parts.limits;
     this.#cancelKeeping = clock.after(producerMemoryMs / 4, () => {
       for (const name of this.#producers.keys()) {
         for (const { log } of this.#namespaces.values()) void log.lastNumber(name).catch(() => {});
@@ -183,25 +197,9 @@ export class Hub {
     });
   }
 
-  /** A namespace must not split a name: its channels must not already live in `default`. */
-  async #refuseSplitNames(): Promise<void> {
-    const { log } = this.#namespaces.get("default") as Namespace;
-    const { newest } = await log.bounds();
-    for (const name of this.#namespaces.keys()) {
-      if (name === "default") continue;
-      for (const pattern of [name, `${name}.>`] as Pattern[]) {
-        let at = 0 as Offset;
-        while (at < newest) {
-          const page = await log.read(pattern, at, { messages: 1, bytes: 1, scan: splitScanBytes });
-          if (page.messages.length > 0) {
-            throw new SplitNamespaceError(
-              `The namespace ${name} cannot be configured: ${page.messages.channels[0]} already has messages in the namespace default.`,
-            );
-          }
-          at = page.through;
-        }
-      }
-    }
+  /** What is about to be removed from a log is seen to by everyone who is not done with it. */
+  async #retire(namespace: Namespace, through: Offset): Promise<void> {
+    await Promise.all([this.groups.retire(namespace, through), this.schedules.retire(namespace, through)]);
   }
 }
 
@@ -212,3 +210,24 @@ export interface Publisher {
 }
 
 const splitScanBytes = 64 * 1_024 * 1_024;
+
+/** A namespace must not split a name: its channels must not already live in `default`. */
+async function refuseSplitNames(namespaces: ReadonlyMap<string, Namespace>): Promise<void> {
+  const { log } = namespaces.get("default") as Namespace;
+  const { newest } = await log.bounds();
+  for (const name of namespaces.keys()) {
+    if (name === "default") continue;
+    for (const pattern of [name, `${name}.>`] as Pattern[]) {
+      let at = 0 as Offset;
+      while (at < newest) {
+        const page = await log.read(pattern, at, { messages: 1, bytes: 1, scan: splitScanBytes });
+        if (page.messages.length > 0) {
+          throw new SplitNamespaceError(
+            `The namespace ${name} cannot be configured: ${page.messages.channels[0]} already has messages in the namespace default.`,
+          );
+        }
+        at = page.through;
+      }
+    }
+  }
+}

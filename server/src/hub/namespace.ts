@@ -24,13 +24,19 @@ const routesMax = 100_000;
 /** Pause before a log that failed is followed again. */
 const refollowMs = 250;
 
+/** What holds for a namespace: what its engine must honour, and what the hub sees to. */
+export interface HubPolicy extends NamespacePolicy {
+  /** Its messages live no longer than this. */
+  readonly ttlMs?: number | undefined;
+}
+
 interface Counted {
   readonly feed: Feed;
   uses: number;
 }
 
 export class Namespace {
-  readonly policy: NamespacePolicy;
+  readonly policy: HubPolicy;
   readonly log: Log;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -42,7 +48,7 @@ export class Namespace {
   #recent = new Tail(0 as Offset, recentBytesMax);
   #following: { readonly ready: Promise<void>; readonly stop: AbortController } | undefined;
 
-  constructor(policy: NamespacePolicy, log: Log, { clock, logger }: { clock: Clock; logger: Logger }) {
+  constructor(policy: HubPolicy, log: Log, { clock, logger }: { clock: Clock; logger: Logger }) {
     this.policy = policy;
     this.log = log;
     this.#clock = clock;
@@ -58,7 +64,7 @@ export class Namespace {
     if (stop.signal.aborted) return this.feed(pattern);
     let counted = this.#feeds.get(pattern);
     if (counted === undefined) {
-      counted = { feed: new Feed(pattern, this.#recent), uses: 0 };
+      counted = { feed: new Feed(pattern, this.#recent, this.#clock), uses: 0 };
       this.#feeds.set(pattern, counted);
       if (isWildcard(pattern)) {
         this.#wildcards.set(pattern, counted.feed);

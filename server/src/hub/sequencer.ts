@@ -64,6 +64,11 @@ export class Sequencer {
     this.#advance(Math.max(this.#next, number + 1));
   }
 
+  /** Whether a number is neither a repeat nor one that skips ahead. */
+  expects(number: number): boolean {
+    return number === this.#next;
+  }
+
   /** Uses up a number whose draft is refused for good. False where it skips ahead: then it is not used. */
   use(number: number): boolean {
     if (number > this.#next) return false;

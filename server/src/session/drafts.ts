@@ -5,11 +5,23 @@
  * one call. Their bytes are bounded: above the bound the connection is not read, so that a publisher that is too fast
  * is slowed down and nothing is dropped.
  */
-import { DogearError, dogearError, type ErrorCode, type Limits, type Published } from "@dogear/shared";
-import type { IncomingPublish } from "../codec/codec.ts";
-import type { Hub } from "../hub/hub.ts";
+import {
+  DogearError,
+  dogearError,
+  type ErrorCode,
+  type Limits,
+  type Offset,
+  type Published,
+  type Scheduled,
+} from "@dogear/shared";
+import type { IncomingPublish, Wait } from "../codec/codec.ts";
+import type { Appended } from "../engine/engine.ts";
+import { expiresAttribute, later, shorter } from "../hub/expiry.ts";
+import type { Hub, Outcome } from "../hub/hub.ts";
 import type { Namespace } from "../hub/namespace.ts";
+import type { Schedule, Stored } from "../hub/schedules/schedules.ts";
 import type { Sequencer, Unnumbered } from "../hub/sequencer.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 
 interface Refusal {
@@ -19,7 +31,7 @@ interface Refusal {
   readonly number: number;
 }
 
-export type Answer = Published | Refusal;
+export type Answer = Published | Scheduled | Refusal;
 
 /** Drafts that go to the log together. */
 interface Run {
@@ -27,7 +39,11 @@ interface Run {
   readonly sequencer: Sequencer | undefined;
   readonly numbers: number[];
   readonly drafts: Unnumbered[];
+  /** When each is due, of those that wait. */
+  readonly dues: (number | undefined)[];
   bytes: number;
+  /** Places that are kept for drafts that wait. */
+  places: number;
 }
 
 /** About what a draft takes besides its text, so that many small ones count too. */
@@ -36,6 +52,7 @@ const draftBytes = 256;
 export class Drafts {
   readonly #hub: Hub;
   readonly #bytesMax: number;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #answer: (answers: readonly Answer[]) => void;
   #run: Run | undefined;
@@ -43,11 +60,13 @@ export class Drafts {
   #idle: (() => void)[] = [];
 
   constructor(
-    { hub, limits, logger }: { readonly hub: Hub; readonly limits: Limits; readonly logger: Logger },
+    parts: { readonly hub: Hub; readonly limits: Limits; readonly clock: Clock; readonly logger: Logger },
     answer: (answers: readonly Answer[]) => void,
   ) {
+    const { hub, limits, clock, logger } = parts;
     this.#hub = hub;
     this.#bytesMax = limits.draftBytesMax;
+    this.#clock = clock;
     this.#logger = logger;
     this.#answer = answer;
   }
@@ -58,22 +77,23 @@ export class Drafts {
   }
 
   /** Takes a draft, in order; it goes to the log with the next `hand`. `id` is scoped to whoever may repeat it. */
-  add(
-    { number, channel, attributes, payload }: IncomingPublish,
-    id: string | undefined,
-    sequencer: Sequencer | undefined,
-  ): void {
+  add(publish: IncomingPublish, id: string | undefined, sequencer: Sequencer | undefined): void {
+    const { number, channel, wait } = publish;
     const namespace = this.#hub.namespace(channel);
-    let run = this.#run;
-    const joins = run?.namespace === namespace && run.sequencer === sequencer;
-    if (run === undefined || !joins || (sequencer !== undefined && run.numbers.at(-1) !== number - 1)) {
-      this.hand();
-      run = { namespace, sequencer, numbers: [], drafts: [], bytes: 0 };
-      this.#run = run;
+    let places = 0;
+    if (wait !== undefined) {
+      const place = this.#place(namespace, number, sequencer);
+      if (typeof place === "string") return this.#answer([refusal(number, dogearError(place))]);
+      places = place;
     }
+    const run = this.#runOf(namespace, number, sequencer);
+    const due = wait && dueOf(wait, this.#clock.now());
+    const draft = this.#draft(namespace, publish, id, due);
     run.numbers.push(number);
-    run.drafts.push({ channel, attributes, data: payload, id });
-    run.bytes += payload.length + attributes.length + draftBytes;
+    run.drafts.push(draft);
+    run.dues.push(due);
+    run.bytes += draft.data.length + draft.attributes.length + draftBytes;
+    run.places += places;
   }
 
   /** Hands on what was taken. */
@@ -94,20 +114,90 @@ export class Drafts {
     if (this.#bytes > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  async #publish({ namespace, sequencer, numbers, drafts }: Run): Promise<readonly Answer[]> {
+  /**
+   * Keeps a place for a draft that waits, if it takes one: a repeat does not, nor one that skips ahead. Says why not where
+   * there is none.
+   */
+  #place(namespace: Namespace, number: number, sequencer: Sequencer | undefined): number | ErrorCode {
+    const { schedules } = this.#hub;
+    if (!schedules.admits(namespace)) {
+      this.hand();
+      return sequencer === undefined || sequencer.use(number) ? "memory-namespace" : "out-of-order";
+    }
+    if (schedules.reserve(namespace)) return 1;
+    this.hand();
+    if (sequencer !== undefined && !sequencer.expects(number)) return 0;
+    // Refused for good, because everything behind it would have to wait as long as this one does.
+    sequencer?.use(number);
+    return "too-many-scheduled";
+  }
+
+  /** The run that a draft joins. */
+  #runOf(namespace: Namespace, number: number, sequencer: Sequencer | undefined): Run {
+    const run = this.#run;
+    const joins = run?.namespace === namespace && run.sequencer === sequencer;
+    if (run !== undefined && joins && (sequencer === undefined || run.numbers.at(-1) === number - 1)) return run;
+    this.hand();
+    this.#run = { namespace, sequencer, numbers: [], drafts: [], dues: [], bytes: 0, places: 0 };
+    return this.#run;
+  }
+
+  #draft(
+    namespace: Namespace,
+    { channel, attributes, payload, ttlMs }: IncomingPublish,
+    id: string | undefined,
+    due: number | undefined,
+  ): Unnumbered {
+    const draft = { channel, attributes, data: payload, id };
+    if (due !== undefined) return this.#hub.schedules.slip(namespace, draft, { due, ttlMs });
+    const lives = shorter(ttlMs, namespace.policy.ttlMs);
+    return lives === undefined
+      ? draft
+      : { ...draft, attributes: expiresAttribute(this.#clock.now(), lives) + attributes };
+  }
+
+  async #publish(run: Run): Promise<readonly Answer[]> {
+    const { namespace, sequencer, numbers, drafts, places } = run;
     const by = sequencer && { sequencer, first: numbers[0] as number };
     try {
-      const { answers, epoch, durability } = await this.#hub.publish(namespace, drafts, by);
-      return answers.map((answer, i): Answer => {
-        const number = numbers[i] as number;
-        if ("refused" in answer) return refusal(number, dogearError(answer.refused));
-        return { is: "published", number, epoch, offset: answer.offset, duplicate: answer.duplicate, durability };
-      });
+      const outcome = await this.#hub.publish(namespace, drafts, by);
+      return await this.#answersOf(run, outcome);
     } catch (error) {
       if (!(error instanceof DogearError)) this.#logger.error("publish.failed", { error });
       return numbers.map((number) => refusal(number, error));
+    } finally {
+      if (places > 0) this.#hub.schedules.answered(namespace, places);
     }
   }
+
+  async #answersOf(run: Run, { answers, epoch, durability }: Outcome): Promise<readonly Answer[]> {
+    const { numbers, dues } = run;
+    const waiting = await this.#schedulesIn(run, answers);
+    return answers.map((answer, i): Answer => {
+      const number = numbers[i] as number;
+      if ("refused" in answer) return refusal(number, dogearError(answer.refused));
+      const { offset, duplicate } = answer;
+      if (dues[i] === undefined) return { is: "published", number, epoch, offset, duplicate, durability };
+      const { id, due } = waiting.get(offset) as Schedule;
+      return { is: "scheduled", number, id, due, duplicate, durability };
+    });
+  }
+
+  /** What is said of those that wait, by the offsets of their slips. */
+  async #schedulesIn({ namespace, dues }: Run, answers: readonly Appended[]): Promise<ReadonlyMap<Offset, Schedule>> {
+    const stored: Stored[] = [];
+    for (const [i, answer] of answers.entries()) {
+      const due = dues[i];
+      if (due !== undefined && "offset" in answer) stored.push({ ...answer, due });
+    }
+    if (stored.length === 0) return new Map();
+    return this.#hub.schedules.schedulesOf(namespace, stored);
+  }
+}
+
+/** When a draft is due that was taken now. */
+function dueOf(wait: Wait, now: number): number {
+  return "deliverAt" in wait ? wait.deliverAt : later(now, wait.delayMs);
 }
 
 function refusal(number: number, error: unknown): Refusal {

@@ -9,11 +9,13 @@ import {
   type Unsubscribe,
 } from "@dogear/shared";
 import { protocolVersion } from "@dogear/shared/envelopes";
-import type { Cursor } from "../hub/cursors.ts";
-import type { Start } from "../hub/hub.ts";
+import type { Cursor, Taken } from "../hub/cursors.ts";
+import { type Start, startIn } from "../hub/place.ts";
+import { ask } from "./asking.ts";
 import { asDogearError } from "./drafts.ts";
 import type { Handle, Identity, Request, Session } from "./session.ts";
 import { Subscription } from "./subscription.ts";
+import { leave, settle, work } from "./working.ts";
 
 type Handlers = {
   readonly [E in Request as E["is"]]: (session: Session, envelope: E) => Promise<void>;
@@ -22,7 +24,17 @@ type Handlers = {
 /** Until tokens name users there is one. */
 const anonymous = "anonymous";
 
-const handlers: Handlers = { hello, subscribe, unsubscribe, ack, pong: async () => {} };
+const handlers: Handlers = {
+  hello,
+  subscribe,
+  unsubscribe,
+  ack,
+  work,
+  settle,
+  leave,
+  ask,
+  pong: async () => {},
+};
 
 export const handle: Handle = (session, envelope) => handlers[envelope.is](session, envelope as never);
 
@@ -64,7 +76,7 @@ async function ack(session: Session, { subscription: number, offset }: Ack): Pro
   const subscription = session.subscriptions.get(number);
   if (subscription === undefined) {
     // One that was taken over may have been acknowledged before its client heard of it.
-    return session.hasEnded(number) ? undefined : refused(session, number, "unknown-subscription");
+    return session.hasEnded("subscription", number) ? undefined : refused(session, number, "unknown-subscription");
   }
   const sent = subscription instanceof Subscription && subscription.acknowledge(offset);
   if (!sent) refused(session, number, "ack-beyond-sent");
@@ -74,13 +86,14 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
   const { subscription: number } = envelope;
   const { subscriptions, parts } = session;
   if (subscriptions.has(number)) return refused(session, number, "subscription-in-use");
-  if (subscriptions.size >= parts.limits.subscriptionsMax) return refused(session, number, "too-many-subscriptions");
-  const opening = session.open(number);
-  let taken = false;
+  if (subscriptions.size + session.members.size >= parts.limits.subscriptionsMax)
+    return refused(session, number, "too-many-subscriptions");
+  const opening = session.open("subscription", number);
+  let taken: Taken | undefined;
   let subscription: Subscription | undefined;
-  const takenOver = () => {
-    taken = true;
-    if (subscription !== undefined) session.endSubscription(subscription, "taken-over");
+  const takenOver = (why: Taken) => {
+    taken = why;
+    if (subscription !== undefined) session.endSubscription(subscription, why);
   };
   try {
     const opened = await open(session, envelope, takenOver);
@@ -90,7 +103,7 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
     // It was closed or given up while it opened.
     if (session.closed || subscriptions.get(number) !== opening) return subscription.end();
     subscriptions.set(number, subscription);
-    if (taken) return session.endSubscription(subscription, "taken-over");
+    if (taken !== undefined) return session.endSubscription(subscription, taken);
     session.say({
       is: "subscribed",
       subscription: number,
@@ -112,7 +125,7 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
 async function open(
   session: Session,
   { subscription: number, pattern, cursor: durable, reset, from = "latest", window }: Subscribe,
-  takenOver: () => void,
+  takenOver: (why: Taken) => void,
 ): Promise<{ readonly subscription: Subscription; readonly start: Start }> {
   const { hub, limits } = session.parts;
   const namespace = hub.namespace(pattern);
@@ -124,7 +137,7 @@ async function open(
     const claimed = { from, reset: reset === true, takenOver };
     ({ cursor, start } = await hub.claim({ user, subscriber, pattern }, claimed));
   } else {
-    start = await hub.start(namespace, from);
+    start = await startIn(namespace.log, from);
   }
   const size = {
     messages: Math.min(window?.messages ?? defaultWindow.messages, limits.windowMessagesMax),

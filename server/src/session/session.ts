@@ -5,6 +5,7 @@
 import {
   type ClientEnvelope,
   type ClosingErrorCode,
+  type DogearError,
   dogearError,
   type ErrorCode,
   errors,
@@ -12,7 +13,14 @@ import {
   type Limits,
   sentences,
 } from "@dogear/shared";
-import { type HubCodec, type Incoming, type IncomingPublish, Malformed, type Mistake } from "../codec/codec.ts";
+import {
+  type HubCodec,
+  type Incoming,
+  type IncomingPublish,
+  type LeasedText,
+  Malformed,
+  type Mistake,
+} from "../codec/codec.ts";
 import type { Batch } from "../engine/engine.ts";
 import type { LiveBatch } from "../hub/feed.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -23,6 +31,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { asDogearError, Drafts } from "./drafts.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
+import type { Member, MemberSession } from "./member.ts";
 import { Outbox } from "./outbox.ts";
 import type { Socket } from "./socket.ts";
 import type { Subscription, SubscriptionSession } from "./subscription.ts";
@@ -46,7 +55,7 @@ export type Handle = (session: Session, envelope: Request) => Promise<void>;
 /** What a client asks for, publishing aside. */
 export type Request = Exclude<ClientEnvelope, { is: "publish" }>;
 
-/** Holds the number of a subscription until it is confirmed or refused. */
+/** Holds the number of a subscription or a member until it is confirmed or refused. */
 export interface Opening {
   readonly opening: true;
 }
@@ -58,13 +67,15 @@ export interface Identity {
   readonly producer: { readonly id: string; readonly sequencer: Sequencer | undefined } | undefined;
 }
 
-export class Session implements SubscriptionSession {
+export class Session implements SubscriptionSession, MemberSession {
   readonly id: string;
   readonly parts: SessionParts;
   readonly outbox: Outbox;
   readonly drafts: Drafts;
   /** By number, from when one is asked for. */
   readonly subscriptions: Map<number, Subscription | Opening> = new Map();
+  /** The same for its memberships in groups. */
+  readonly members: Map<number, Member | Opening> = new Map();
   readonly heartbeat: Heartbeat;
   identity: Identity | undefined;
   readonly #socket: Socket;
@@ -73,8 +84,8 @@ export class Session implements SubscriptionSession {
   #beforeWelcome: Iterator<Incoming>[] | undefined;
   /** The number of the last live batch sent. Not the batch, which an idle session would keep alive. */
   #lastLive = 0;
-  /** Numbers of subscriptions that the hub ended, until they are used again. */
-  readonly #ended = new Set<number>();
+  /** Numbers of what the hub ended, until they are used again. */
+  readonly #ended = { subscription: new Set<number>(), member: new Set<number>() };
   #mistakes = 0;
   #receivedBytes = 0;
   #paused = false;
@@ -118,7 +129,8 @@ export class Session implements SubscriptionSession {
 
   /** The connection has room again. */
   drained(): void {
-    for (const subscription of this.#open()) subscription.drained();
+    for (const subscription of opened(this.subscriptions)) subscription.drained();
+    for (const member of opened(this.members)) member.drained();
     this.pace();
   }
 
@@ -127,8 +139,10 @@ export class Session implements SubscriptionSession {
     if (this.#closed) return;
     this.#closed = true;
     this.parts.heartbeats.remove(this);
-    for (const subscription of this.#open()) subscription.end();
+    for (const subscription of opened(this.subscriptions)) subscription.end();
+    for (const member of opened(this.members)) member.detach();
     this.subscriptions.clear();
+    this.members.clear();
     const { identity } = this;
     if (identity?.producer !== undefined) this.parts.hub.leaveProducer(identity.user, identity.producer.id);
   }
@@ -142,7 +156,7 @@ export class Session implements SubscriptionSession {
     const beat = this.heartbeat.beat(now);
     if (beat === "hello-timeout" || beat === "heartbeat-timeout") return this.close(beat);
     if (beat !== "ping") return;
-    for (const subscription of this.#open()) subscription.advance();
+    for (const subscription of opened(this.subscriptions)) subscription.advance();
     this.say({ is: "ping" });
   }
 
@@ -161,6 +175,10 @@ export class Session implements SubscriptionSession {
     this.outbox.send(this.#codec.private(subscription, batch));
   }
 
+  sendLeased(member: number, leased: readonly LeasedText[]): void {
+    this.outbox.send(this.#codec.leased(member, leased));
+  }
+
   askTurn(steps: Steps): void {
     this.parts.hub.turns.ask(steps);
   }
@@ -175,34 +193,36 @@ export class Session implements SubscriptionSession {
   endSubscription(subscription: Subscription, code: ErrorCode, message: string = sentences[code]): void {
     if (this.subscriptions.get(subscription.number) !== subscription) return;
     this.subscriptions.delete(subscription.number);
-    this.#ended.add(subscription.number);
+    this.#ended.subscription.add(subscription.number);
     subscription.end();
     this.say({ is: "unsubscribed", subscription: subscription.number, code, message });
   }
 
-  /** Holds a number for a subscription that is being opened. */
-  open(number: number): Opening {
+  /** The group has ended a member: tells the client why. */
+  endMember(member: Member, { code, message }: DogearError): void {
+    if (this.members.get(member.number) !== member) return;
+    this.members.delete(member.number);
+    this.#ended.member.add(member.number);
+    this.say({ is: "left", member: member.number, code, message });
+  }
+
+  /** Holds a number for a subscription or a member that is being opened. */
+  open(what: "subscription" | "member", number: number): Opening {
     const opening: Opening = { opening: true };
-    this.subscriptions.set(number, opening);
-    this.#ended.delete(number);
+    const all: Map<number, unknown> = what === "subscription" ? this.subscriptions : this.members;
+    all.set(number, opening);
+    this.#ended[what].delete(number);
     return opening;
   }
 
-  /** Whether the hub ended the subscription of this number, which the client may not know yet. */
-  hasEnded(number: number): boolean {
-    return this.#ended.has(number);
+  /** Whether the hub ended the subscription or member of this number, which the client may not know yet. */
+  hasEnded(what: "subscription" | "member", number: number): boolean {
+    return this.#ended[what].has(number);
   }
 
   /** Answers a request that is refused. */
-  refuse({ code, detail, number, subscription }: Mistake): void {
-    const { message } = dogearError(code, detail);
-    this.say({
-      is: "error",
-      code,
-      message,
-      ...(number === undefined ? {} : { number }),
-      ...(subscription === undefined ? {} : { subscription }),
-    });
+  refuse({ code, detail, ...about }: Mistake): void {
+    this.say({ is: "error", code, message: dogearError(code, detail).message, ...about });
   }
 
   /** Tells the client why and closes; everything said before still arrives. */
@@ -311,8 +331,9 @@ export class Session implements SubscriptionSession {
     this.drafts.hand();
     return sequencer.use(number);
   }
+}
 
-  *#open(): Generator<Subscription> {
-    for (const subscription of [...this.subscriptions.values()]) if (!("opening" in subscription)) yield subscription;
-  }
+/** Those that are not just being opened. A copy: each may end while the others have their turn. */
+function opened<T extends object>(all: ReadonlyMap<number, T | Opening>): readonly T[] {
+  return [...all.values()].filter((one): one is T => !("opening" in one));
 }

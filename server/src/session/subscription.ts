@@ -15,8 +15,8 @@ import { epochOf } from "../engine/lineage.ts";
 import { Messages } from "../engine/messages.ts";
 import type { Cursor } from "../hub/cursors.ts";
 import type { Feed, LiveBatch, Receiver } from "../hub/feed.ts";
-import type { Start } from "../hub/hub.ts";
 import type { Namespace } from "../hub/namespace.ts";
+import type { Start } from "../hub/place.ts";
 import type { Steps } from "../hub/turns.ts";
 import { Window, type WindowSize } from "./window.ts";
 
@@ -100,7 +100,7 @@ export class Subscription implements Receiver, Steps {
     if (this.#state === "catching-up") this.#session.askTurn(this);
   }
 
-  prepare({ messages }: LiveBatch): void {
+  prepare({ unexpired: messages }: LiveBatch): void {
     const from = messages.indexAfter(this.#position);
     const count = messages.length - from;
     if (count === 0) return;
@@ -110,7 +110,7 @@ export class Subscription implements Receiver, Steps {
 
   /** Takes a batch of the feed, which everyone who is live takes in the same turn. */
   deliver(live: LiveBatch): void {
-    const { messages, through } = live;
+    const { unexpired: messages, through } = live;
     const rest = messages.slice(messages.indexAfter(this.#position));
     if (rest.length === 0) {
       this.#position = Math.max(this.#position, through) as Offset;
@@ -177,7 +177,9 @@ export class Subscription implements Receiver, Steps {
     );
   }
 
-  #sendIfAdmitted({ messages, through }: Page): boolean {
+  #sendIfAdmitted(page: Page): boolean {
+    const { through } = page;
+    const messages = this.#feed.unexpired(page.messages);
     if (messages.length > 0) {
       const bytes = messages.bytes.length;
       if (!this.#window.admits(messages.length, bytes)) return false;

@@ -1,0 +1,366 @@
+/**
+ * A group at work: messages come in, are leased to members in turn, and what became of them is stored before anybody
+ * hears of it.
+ *
+ *                       ┌──► members
+ *     intake ──► leases ┤        │
+ *                  ↑    └──► dead letters
+ *                  └──── settlements
+ *
+ * One loop does all of it in rounds: whatever happens during a flush is decided in the next round and stored together.
+ */
+import { dogearError, type ErrorCode, type Offset } from "@dogear/shared";
+import { epochOf } from "../../engine/lineage.ts";
+import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import { type Ledger, LedgerLostError } from "../ledger.ts";
+import type { Namespace } from "../namespace.ts";
+import { Rounds } from "../rounds.ts";
+import { Departures } from "./departures.ts";
+import { dispatch } from "./dispatch.ts";
+import type { Intake } from "./intake.ts";
+import type { Item } from "./item.ts";
+import type { Grant, Leases, Settlement } from "./leases.ts";
+import type { Joined, Port } from "./port.ts";
+import type { GroupHead } from "./record.ts";
+import { recover } from "./recovery.ts";
+import { Shift } from "./shift.ts";
+
+export interface GroupParts {
+  readonly namespace: Namespace;
+  readonly name: string;
+  readonly ledger: Ledger<GroupHead, Item>;
+  readonly unsettledMax: number;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+}
+
+/** What one round leases at most, because all of it is in memory at once. */
+const roundMax = { messages: 4_096, bytes: 4 * 1_024 * 1_024 } as const;
+
+export class Group {
+  readonly namespace: Namespace;
+  readonly name: string;
+  readonly #parts: GroupParts;
+  readonly #ledger: Ledger<GroupHead, Item>;
+  #shift: Shift;
+  /** By member id. */
+  readonly #ports = new Map<string, Port>();
+  /** What is to be said once what was decided so far is durable. */
+  #confirmations: (() => void)[] = [];
+  readonly #departures = new Departures();
+  readonly #rounds: Rounds;
+  /** Not before then is it tried again to append dead letters, by the monotonic clock. */
+  #buryAfter = 0;
+  #closed = false;
+
+  /** A group as it was stored, or as it begins. */
+  static async open(parts: GroupParts): Promise<Group> {
+    const group = new Group(parts);
+    await recover(group.#ledger, group.#shift.burials, group.#shift.leases, () => parts.clock.monotonic());
+    group.wake();
+    return group;
+  }
+
+  private constructor(parts: GroupParts) {
+    this.namespace = parts.namespace;
+    this.name = parts.name;
+    this.#parts = parts;
+    this.#ledger = parts.ledger;
+    this.#shift = this.#newShift();
+    this.#rounds = new Rounds({
+      clock: parts.clock,
+      round: () => this.#round(),
+      next: () => this.#shift.leases.next,
+      failed: (error) => this.#failed(error),
+    });
+    this.#ledger.onFlush((head) => this.#shift.intake.note(head));
+  }
+
+  get head(): Readonly<GroupHead> {
+    return this.#ledger.head;
+  }
+
+  /** How many members have a connection. */
+  get members(): number {
+    return this.#ports.size;
+  }
+
+  /** It was deleted, or is just being deleted. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  get leases(): Leases {
+    return this.#shift.leases;
+  }
+
+  get intake(): Intake {
+    return this.#shift.intake;
+  }
+
+  /**
+   * A member works over a connection. It gets messages once it is `open`.
+   *
+   * @throws DogearError `disk-full`, `unavailable`, `group-deleted`
+   */
+  async join(port: Port, id: string, window: number, holding: readonly Offset[]): Promise<Joined> {
+    if (this.#closed) throw dogearError("group-deleted");
+    this.#ports.get(id)?.end("taken-over");
+    this.#ports.set(id, port);
+    const kept = this.#shift.leases.join(id, window, new Set(holding), this.#parts.clock.monotonic());
+    // The new fences are durable before anyone hears of them.
+    this.#ledger.touch();
+    try {
+      await this.#ledger.flush();
+    } catch (error) {
+      this.detach(port, id);
+      throw error;
+    }
+    // While it was stored a lease may have run out.
+    const held = kept.filter(({ item, fence }) => item.lease?.fence === fence);
+    return {
+      epoch: epochOf(this.namespace.log.lineage),
+      policy: this.head.policy,
+      leases: held.map(({ item, fence }) => ({ offset: item.offset, fence })),
+    };
+  }
+
+  /** The connection takes more, or does not. */
+  open(port: Port, id: string, open: boolean): void {
+    const member = this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
+    if (member === undefined || member.open === open) return;
+    member.open = open;
+    this.#shift.leases.members.changed(member);
+    if (open) this.wake();
+  }
+
+  /** Settles what a member holds; returns the fences that it does not hold. Those it does are confirmed to the port. */
+  settle(port: Port, id: string, fences: readonly number[], settlement: Settlement): readonly number[] {
+    const member = this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
+    if (member === undefined) return fences;
+    const now = this.#parts.clock.monotonic();
+    const lost: number[] = [];
+    const held: number[] = [];
+    for (const fence of fences) (this.#shift.leases.settle(member, fence, settlement, now) ? held : lost).push(fence);
+    if (held.length === 0) return lost;
+    if (settlement.outcome === "extend") {
+      port.settled(held);
+      // It may run out earlier than all others.
+      this.wake();
+    } else {
+      this.#confirm(() => port.settled(held));
+    }
+    return lost;
+  }
+
+  /**
+   * A member gets no more, gives back all but what it still works on, and ends when that is settled; resolves once it
+   * has, and that is durable.
+   */
+  async leave(port: Port, id: string, holding: readonly Offset[]): Promise<void> {
+    const member = this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
+    if (member === undefined) return;
+    this.#shift.leases.leave(member, new Set(holding));
+    const gone = this.#departures.wait(port, id);
+    this.wake();
+    await gone;
+  }
+
+  /** The connection of a member is gone. What it holds it keeps until its leases run out. */
+  detach(port: Port, id: string): void {
+    if (this.#ports.get(id) !== port) return;
+    this.#ports.delete(id);
+    const member = this.#shift.leases.members.get(id);
+    if (member !== undefined) this.#shift.leases.members.detach(member);
+    this.#rest();
+    this.wake();
+  }
+
+  /** Pauses the group, or lets it go on; resolves once that is durable. */
+  async pause(paused: boolean): Promise<void> {
+    this.#ledger.head.paused = paused;
+    this.#ledger.touch();
+    this.#rest();
+    await this.#ledger.flush();
+    this.wake();
+  }
+
+  /** Goes on after an offset, whatever was leased or waits; resolves once that is durable. */
+  async reset(position: Offset): Promise<void> {
+    // What was given up is not forgotten: it becomes a dead letter first.
+    while (this.#shift.leases.dying.size > 0) await this.#shift.bury();
+    const { head } = this.#ledger;
+    const before = this.#shift.leases;
+    head.redriven = this.#shift.intake.redriver.through;
+    head.redrive = this.#shift.intake.redriver.asOf(0);
+    head.position = position;
+    head.incarnation = this.#parts.chance.id();
+    head.epoch = epochOf(this.namespace.log.lineage);
+    this.#shift.end();
+    this.#ledger.clear();
+    this.#shift = this.#newShift();
+    this.#shift.leases.succeed(before, this.#parts.clock.monotonic());
+    await this.#ledger.flush();
+    this.wake();
+  }
+
+  /** Begins a redrive, or cancels it; resolves once that is durable. */
+  async redrive(what: "start" | "cancel"): Promise<void> {
+    const { redriver } = this.#shift.intake;
+    const unleased = this.#shift.leases.freshCount("redriven");
+    if (what === "start") await redriver.start(unleased);
+    else redriver.cancel(unleased, this.#shift.leases.firstFresh("redriven"));
+    if (what === "cancel") this.#shift.leases.dropFresh("redriven");
+    this.#ledger.touch();
+    await this.#ledger.flush();
+    this.wake();
+  }
+
+  /**
+   * Everything up to an offset is about to be removed: what was leased or failed becomes a dead letter, what was not
+   * even read is counted. Resolves once that is durable.
+   */
+  async retire(through: Offset): Promise<void> {
+    const { pattern } = this.head;
+    const { log } = this.namespace;
+    const read = this.#shift.intake.through;
+    this.#shift.intake.skip(through);
+    let lost = this.#shift.leases.retire(through);
+    if (read < through) {
+      const [after, later] = await Promise.all([log.count(pattern, read), log.count(pattern, through)]);
+      lost += after - later;
+    }
+    if (lost > 0) this.#lose(lost, { through });
+    this.#ledger.touch();
+    await this.#shift.bury();
+    await this.#ledger.flush();
+  }
+
+  /** Forgets the group; its dead letters stay. */
+  async delete(): Promise<void> {
+    // Where that fails the group goes on.
+    await this.#shift.bury();
+    if (this.#closed) throw dogearError("unknown-group");
+    await this.#stop("group-deleted");
+    while (this.#shift.leases.dying.size > 0) await this.#shift.bury();
+    await this.#ledger.erase();
+    this.#letGo();
+    for (const confirm of this.#confirmations.splice(0)) confirm();
+  }
+
+  /** Stores what it knows and stops. */
+  async close(): Promise<void> {
+    await this.#stop(undefined);
+    await this.#shift.burials.stop();
+    await this.#ledger.flush();
+    this.#letGo();
+    for (const confirm of this.#confirmations.splice(0)) confirm();
+  }
+
+  /** There is something to do. */
+  wake(): void {
+    this.#rounds.wake();
+  }
+
+  /** Reads and leases only while there is somebody to lease to. */
+  #isActive(): boolean {
+    return this.#ports.size > 0 && !this.head.paused && !this.#closed;
+  }
+
+  #rest(): void {
+    if (!this.#isActive()) this.#shift.intake.rest();
+  }
+
+  async #stop(code: ErrorCode | undefined): Promise<void> {
+    this.#closed = true;
+    if (code !== undefined) for (const port of this.#ports.values()) port.end(code);
+    this.#ports.clear();
+    this.#rest();
+    await this.#rounds.stop();
+  }
+
+  async #round(): Promise<void> {
+    const { clock } = this.#parts;
+    this.#shift.leases.advance(clock.monotonic());
+    if (this.#isActive()) await this.#shift.intake.read();
+    const shift = this.#shift;
+    const { leases } = shift;
+    const grants = this.#isActive() ? leases.grant(clock.now(), roundMax) : [];
+    if (this.#isActive() && (this.#shift.leases.canGrant || this.#shift.intake.canRead)) this.wake();
+    if (this.#shift.leases.dying.size > 0 && clock.monotonic() >= this.#buryAfter) {
+      void this.#shift.bury().catch((error: unknown) => {
+        this.#failed(error);
+        this.#buryAfter = this.#rounds.retry();
+      });
+    }
+    this.#letGo();
+    const confirmations = this.#confirmations;
+    this.#confirmations = [];
+    try {
+      await this.#deliver(shift, grants);
+    } catch (error) {
+      leases.revoke(grants);
+      this.#confirmations.unshift(...confirmations);
+      throw error;
+    }
+    for (const confirm of confirmations) confirm();
+  }
+
+  /** Stores what was decided, then sends what was leased. */
+  async #deliver(shift: Shift, grants: readonly Grant[]): Promise<void> {
+    const items = grants.map(({ item }) => item);
+    const [texts] = await Promise.all([shift.intake.texts.take(items), this.#ledger.flush()]);
+    // Since it was reset nobody holds what was leased before.
+    if (shift.isOver) return;
+    dispatch(grants, texts, {
+      ports: this.#ports,
+      leases: shift.leases,
+      now: this.#parts.clock.monotonic(),
+      vanished: (item) => shift.vanished(item),
+    });
+  }
+
+  /** Lets those go that leave, and hold nothing any more or have gone already. */
+  #letGo(): void {
+    const holdsNothing = (port: Port, id: string) =>
+      this.#ports.get(id) !== port || this.#shift.leases.members.get(id)?.held.size === 0;
+    for (const { port, id, resolve } of this.#departures.take(holdsNothing)) {
+      this.detach(port, id);
+      this.#confirmations.push(resolve);
+    }
+  }
+
+  #confirm(confirmation: () => void): void {
+    this.#confirmations.push(confirmation);
+    this.wake();
+  }
+
+  #lose(count: number, facts: Readonly<Record<string, unknown>>): void {
+    this.#ledger.head.lost += count;
+    this.#ledger.touch();
+    this.#parts.logger.warn("group.lost", { ...this.#facts(), count, ...facts });
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    this.#parts.logger.error("group.failed", { ...this.#facts(), error });
+    if (error instanceof LedgerLostError) void this.#stop("internal");
+  }
+
+  #newShift(): Shift {
+    const { logger } = this.#parts;
+    return new Shift({
+      ...this.#parts,
+      isWanted: () => this.#isActive(),
+      missed: (gap) => logger.warn("group.gap", { ...this.#facts(), ...gap }),
+      lost: (count, facts) => this.#lose(count, facts),
+      wake: () => this.wake(),
+    });
+  }
+
+  #facts(): Readonly<Record<string, unknown>> {
+    return { namespace: this.namespace.policy.namespace, group: this.name };
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A session's membership in a group: brings what is leased to it to the client, and the client's settlements to the
+ * group.
+ */
+import { type DogearError, dogearError, type ErrorCode, type Offset } from "@dogear/shared";
+import type { LeasedText, Mistake } from "../codec/codec.ts";
+import type { Group } from "../hub/groups/group.ts";
+import type { Settlement } from "../hub/groups/leases.ts";
+import type { Joined, Port } from "../hub/groups/port.ts";
+
+/** What a member needs of its session. */
+export interface MemberSession {
+  readonly outbox: { readonly full: boolean };
+  sendLeased(member: number, leased: readonly LeasedText[]): void;
+  say(envelope: MemberSays): void;
+  refuse(mistake: Mistake): void;
+  /** The group has ended the member. */
+  endMember(member: Member, error: DogearError): void;
+}
+
+type MemberSays =
+  | ({ readonly is: "working"; readonly member: number; readonly window: number } & Joined)
+  | { readonly is: "settled"; readonly member: number; readonly fences: readonly number[] };
+
+export interface MemberParts {
+  readonly number: number;
+  /** Tells it from every other member of the group, over any number of connections. */
+  readonly id: string;
+  readonly window: number;
+  readonly session: MemberSession;
+  readonly group: Group;
+}
+
+export class Member implements Port {
+  readonly number: number;
+  readonly #parts: MemberParts;
+
+  constructor(parts: MemberParts) {
+    this.number = parts.number;
+    this.#parts = parts;
+  }
+
+  /** Joins the group; until `begin` nothing is leased to it. */
+  join(holding: Parameters<Group["join"]>[3]): Promise<Joined> {
+    const { group, id, window } = this.#parts;
+    return group.join(this, id, window, holding);
+  }
+
+  begin(joined: Joined): void {
+    const { session, window } = this.#parts;
+    session.say({ is: "working", member: this.number, window, ...joined });
+    this.drained();
+  }
+
+  settle(fences: readonly number[], settlement: Settlement): void {
+    const { group, id, session } = this.#parts;
+    for (const fence of group.settle(this, id, fences, settlement)) {
+      session.refuse({ code: "lease-lost", member: this.number, fence });
+    }
+  }
+
+  /** The connection has room again. */
+  drained(): void {
+    const { group, id, session } = this.#parts;
+    if (!session.outbox.full) group.open(this, id, true);
+  }
+
+  /** Gives back what it does not hold on to; resolves when the rest is settled and it has left. */
+  leave(holding: readonly Offset[]): Promise<void> {
+    return this.#parts.group.leave(this, this.#parts.id, holding);
+  }
+
+  /** The connection is gone. */
+  detach(): void {
+    this.#parts.group.detach(this, this.#parts.id);
+  }
+
+  lease(leased: readonly LeasedText[]): void {
+    const { session, group, id } = this.#parts;
+    session.sendLeased(this.number, leased);
+    if (session.outbox.full) group.open(this, id, false);
+  }
+
+  settled(fences: readonly number[]): void {
+    this.#parts.session.say({ is: "settled", member: this.number, fences });
+  }
+
+  end(code: ErrorCode): void {
+    this.#parts.session.endMember(this, dogearError(code));
+  }
+}
