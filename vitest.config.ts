@@ -12,6 +12,7 @@ export default defineConfig({
     alias: {
       "@dogear/shared/envelopes": source("shared/src/envelopes.ts"),
       "@dogear/shared": source("shared/src/index.ts"),
+      "@dogear/client/admin": source("client/src/admin.ts"),
       "@dogear/client": source("client/src/node.ts"),
       "@dogear/server": source("server/src/index.ts"),
     },

@@ -12,9 +12,22 @@ const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.u
 
 await Promise.all([bundleClient(), bundlePage(), bundleBenchmark(), makeCommandExecutable()]);
 
+/**
+ * The client as one file, and beside it what it loads only when asked for. Two builds, because splitting one would put
+ * what both need into a third file that everybody loads, which together are larger than the first alone.
+ */
 async function bundleClient() {
-  await bundle("client/src/index.ts", "client/dist/dogear.min.js");
-  await writeFile(path("client/dist/dogear.min.d.ts"), 'export * from "./index.js";\n');
+  const annex = { path: "./dogear.annex.min.js", external: true };
+  const setApart = {
+    name: "set the annex apart",
+    setup: ({ onResolve }) =>
+      onResolve({ filter: /\/annex\.ts$/ }, ({ kind }) => (kind === "dynamic-import" ? annex : null)),
+  };
+  await Promise.all([
+    bundle("client/src/index.ts", "client/dist/dogear.min.js", { plugins: [setApart] }),
+    bundle("client/src/annex.ts", "client/dist/dogear.annex.min.js"),
+    writeFile(path("client/dist/dogear.min.d.ts"), 'export * from "./index.js";\n'),
+  ]);
 }
 
 async function bundlePage() {

@@ -1,6 +1,7 @@
 /**
  * When to acknowledge: at half a window, so that the hub never has to stop for a subscriber that keeps up, or within a
- * second, so that little is repeated after a crash. A timer runs only while there is something to say.
+ * second, so that little is repeated after a crash; at once where its user acknowledges by hand. A timer runs only while
+ * there is something to say.
  */
 import type { Offset } from "@dogear/shared";
 import type { Connection } from "./connection/driver.ts";
@@ -27,21 +28,20 @@ export class Acknowledgements {
   #messages = 0;
   #bytes = 0;
   #disarm: (() => void) | undefined;
-  /** Whether to say at the end of the turn what its user acknowledges, who may have a reason for each. */
-  readonly #prompt: boolean;
-  #prompted = false;
+  /** How long to wait for more that can be said with it. */
+  readonly #patienceMs: number;
 
   constructor(
     place: Place,
     window: Required<Window>,
     connection: Connection,
-    prompt: boolean,
+    patienceMs: number,
     send: (offset: Offset) => void,
   ) {
     this.#place = place;
     this.#window = window;
     this.#connection = connection;
-    this.#prompt = prompt;
+    this.#patienceMs = patienceMs;
     this.#send = send;
   }
 
@@ -69,15 +69,8 @@ export class Acknowledgements {
     ) {
       this.begin(due);
       this.#send(due as Offset);
-    } else if (this.#prompt) {
-      if (this.#prompted) return;
-      this.#prompted = true;
-      queueMicrotask(() => {
-        this.#prompted = false;
-        this.consider(true);
-      });
     } else {
-      this.#disarm ??= runtime.setTimer(acknowledgeWithinMs, () => this.consider(true));
+      this.#disarm ??= runtime.setTimer(this.#patienceMs, () => this.consider(true));
     }
   }
 

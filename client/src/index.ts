@@ -26,6 +26,7 @@ export type {
   ErrorCode,
   Gap,
   GapReason,
+  GroupPolicy,
   Limits,
   Offset,
   Pattern,
@@ -35,9 +36,11 @@ export { DogearError, isChannel, isPattern } from "@dogear/shared";
 export type { Window } from "./acknowledgements.ts";
 export type { ConnectOptions, Dogear, DogearEvents } from "./client.ts";
 export type { ConnectionState } from "./connection/driver.ts";
+export type { From } from "./from.ts";
 export { GapError } from "./gap.ts";
-export type { Message } from "./message.ts";
-export type { Published, PublishOptions, QueueOptions } from "./publisher.ts";
+export type { Message, StoredMessage } from "./message.ts";
+export type { Draft, Published, PublishOptions, QueueOptions, Scheduled, ScheduleOptions } from "./publisher.ts";
 export type { Resumed } from "./resumption.ts";
 export type { Handler, SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./transport/websocket.ts";
+export type { LeasedMessage, RetryOptions, Worker, WorkerEvents, WorkHandler, WorkOptions } from "./worker.ts";

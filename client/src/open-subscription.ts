@@ -7,31 +7,42 @@ import {
   type Gap,
   type GapEnvelope,
   type Messages,
-  type Pattern,
   type Position,
   type Subscribe,
   type Subscribed,
 } from "@dogear/shared";
-import { Acknowledgements, type Window } from "./acknowledgements.ts";
+import { Acknowledgements, acknowledgeWithinMs, type Window } from "./acknowledgements.ts";
 import type { Connection } from "./connection/driver.ts";
-import { Deferred, unlessAborted } from "./deferred.ts";
-import { emitter, TypedEventTarget } from "./events.ts";
-import { failure } from "./failure.ts";
+import { Deferred } from "./deferred.ts";
+import { Engagement } from "./engagement.ts";
+import { emitter } from "./events.ts";
+import { onWire } from "./from.ts";
 import { GapError } from "./gap.ts";
-import { Inbox } from "./inbox.ts";
-import type { Message } from "./message.ts";
+import { Message } from "./message.ts";
 import { Place } from "./place.ts";
 import type { Handler, SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";
 
 const emit = emitter<SubscriptionEvents>();
 
 export interface SubscriptionListener {
-  /** It has ended; with an error that nobody waits for, if there is one. */
-  ended(subscription: OpenSubscription, unwatched: unknown): void;
+  ended(subscription: OpenSubscription): void;
+  /** An error that nobody waits for. */
+  readonly report: (error: unknown) => void;
 }
 
-export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> implements Subscription {
-  readonly pattern: Pattern;
+/** What has arrived and was not handed out: a message, and about how many bytes of the wire it took … */
+interface Arrival {
+  readonly message: Message;
+  readonly bytes: number;
+}
+
+/** … or a gap, which waits its turn behind the messages before it. */
+interface Hole {
+  readonly gap: Gap;
+  readonly position: Position;
+}
+
+export class OpenSubscription extends Engagement<SubscriptionEvents, Position> implements Subscription {
   /** Its number on the wire. */
   number = 0;
   /** Resolves when the hub has let go of it, too. */
@@ -42,7 +53,8 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
   readonly #connection: Connection;
   readonly #listener: SubscriptionListener;
   readonly #place = new Place();
-  readonly #inbox: Inbox = new Inbox((message) => this.#finish(message));
+  /** In order. Not bounded here: the window bounds what the hub sends ahead. */
+  #inbox: (Arrival | Hole)[] = [];
   readonly #acknowledgements: Acknowledgements;
   #state: Subscription["state"] = "subscribing";
   /** The last message handed out, until it is finished. */
@@ -51,21 +63,16 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
   #taken = false;
   /** Resolved when there may be something to take, for a loop that waits. */
   #arrival: Deferred<void> | undefined;
-  readonly #ready = new Deferred<Position>();
-  readonly #ended = new Deferred<void>();
-  /** Whether anyone learns of the error it ends with. */
-  #watched = false;
   readonly #abort = (): void => this.end();
 
   constructor(
     connection: Connection,
     listener: SubscriptionListener,
-    pattern: Pattern,
+    pattern: string,
     options: SubscribeOptions,
     handler: Handler | undefined,
   ) {
-    super();
-    this.pattern = pattern;
+    super(pattern, listener.report);
     this.#connection = connection;
     this.#listener = listener;
     this.#options = options;
@@ -75,7 +82,8 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
       this.#place,
       this.#window,
       connection,
-      options.acknowledge === "manual",
+      // Whoever acknowledges by hand may have a reason for each, so that it is said as soon as the turn is over.
+      options.acknowledge === "manual" ? 0 : acknowledgeWithinMs,
       (offset) => connection.say({ is: "ack", subscription: this.number, offset }),
     );
     options.signal?.addEventListener("abort", this.#abort);
@@ -89,15 +97,6 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
     return this.#place.finished;
   }
 
-  get ended(): Promise<void> {
-    this.#watched = true;
-    return this.#ended.promise;
-  }
-
-  ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Position> {
-    return unlessAborted(this.#ready.promise, signal);
-  }
-
   unsubscribe(): Promise<void> {
     this.end();
     return this.left.promise;
@@ -109,7 +108,8 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     if (this.#handler || this.#taken) throw new TypeError("Its messages are already taken.");
-    this.#taken = this.#watched = true;
+    this.#taken = true;
+    const { ended } = this;
     try {
       for (;;) {
         const message = this.#take();
@@ -117,7 +117,7 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
           yield message;
           this.#finishAutomatically(message);
         } else if (this.#state === "ended") {
-          return await this.#ended.promise;
+          return await ended;
         } else {
           this.#arrival = new Deferred();
           await this.#arrival.promise;
@@ -132,7 +132,6 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
   subscribe(): void {
     const { cursor, from, reset } = this.#options;
     const { received, finished } = this.#place;
-    const begin = typeof from === "object" && "time" in from ? { time: Number(from.time) } : from;
     const envelope: Subscribe = {
       is: "subscribe",
       subscription: this.number,
@@ -140,7 +139,7 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
       cursor,
       // Once it began, it goes on. A cursor that the hub has lost begins anew where the work here ends.
       reset: received ? undefined : reset,
-      from: (cursor ? finished : received) ?? begin,
+      from: (cursor ? finished : received) ?? onWire(from),
       window: this.#window,
     };
     this.#connection.say(envelope);
@@ -152,19 +151,19 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
     this.#acknowledgements.begin(offset);
     this.#state = "catching-up";
     this.#arrived();
-    this.#ready.resolve(position);
+    this.confirm(position);
     emit(this, "subscribed", { position, head });
   }
 
   /** Returns how many of the messages are new to this client. */
   received(envelope: Messages, bytes: number): number {
-    const { messages } = envelope;
     const { epoch } = this.#place.received as Position;
     const known = this.#place.receive(envelope);
     this.#acknowledgements.count(known, known * bytes);
-    this.#inbox.add(messages, known, epoch, bytes);
+    const news = envelope.messages.slice(known);
+    for (const wire of news) this.#inbox.push({ message: new Message(wire, epoch, this.#finish), bytes });
     this.#arrived();
-    return messages.length - known;
+    return news.length;
   }
 
   /** Returns what is missing, less what had arrived before it was removed. */
@@ -173,8 +172,8 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
     const seen = reason !== "epoch" && before > from;
     if (seen && before >= position.offset) return undefined;
     const gap = { from: seen ? before : from, to, reason };
-    this.#place.jump(position);
-    this.#inbox.addGap({ gap, position });
+    this.#place.confirm(position);
+    this.#inbox.push({ gap, position });
     this.#arrived();
     return gap;
   }
@@ -193,7 +192,7 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
   /** The session is over, or has refused it for now. */
   lost(): void {
     this.#state = "subscribing";
-    this.#place.lose();
+    this.#place.lost();
     this.#acknowledgements.stop();
   }
 
@@ -203,19 +202,16 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
     this.flush();
     this.#state = "ended";
     this.#options.signal?.removeEventListener("abort", this.#abort);
-    this.#inbox.clear();
-    this.#ready.reject(error ?? failure("closed"));
-    if (error) this.#ended.reject(error);
-    else this.#ended.resolve();
+    this.#inbox = [];
     this.#arrival?.resolve();
-    this.#listener.ended(this, this.#watched ? undefined : error);
-    emit(this, "ended", { error });
+    this.#listener.ended(this);
+    this.over(error);
   }
 
   /** There may be something to hand out; and if there is not, an idle position has advanced. */
   #arrived(): void {
     if (this.#handler) void this.#handle(this.#handler);
-    else if (!this.#inbox.isEmpty) this.#arrival?.resolve();
+    else if (this.#inbox.length > 0) this.#arrival?.resolve();
     this.#advance();
   }
 
@@ -238,12 +234,12 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
   /** The next message. A gap on the way to it ends the subscription or is told, as the user chose. */
   #take(): Message | undefined {
     for (;;) {
-      const next = this.#inbox.take();
+      const next = this.#inbox.shift();
       if (!next) return undefined;
-      if (!("gap" in next)) {
-        this.#handed = next;
-        this.#acknowledgements.count(1, this.#inbox.bytes);
-        return next;
+      if ("message" in next) {
+        this.#handed = next.message;
+        this.#acknowledgements.count(1, next.bytes);
+        return next.message;
       }
       const { gap, position } = next;
       if (this.#options.onGap !== "continue") {
@@ -262,15 +258,15 @@ export class OpenSubscription extends TypedEventTarget<SubscriptionEvents> imple
     if (this.#options.acknowledge !== "manual") this.#finish(message);
   }
 
-  #finish(message: Message): void {
+  #advance(): void {
+    if (this.#state === "ended") return;
+    if (!this.#handed && this.#inbox.length === 0) this.#place.finish();
+    this.#acknowledgements.consider();
+  }
+
+  readonly #finish = (message: Message): void => {
     if (!this.#place.finish(message)) return;
     if (message === this.#handed) this.#handed = undefined;
     this.#advance();
-  }
-
-  #advance(): void {
-    if (this.#state === "ended") return;
-    if (!this.#handed && this.#inbox.isEmpty) this.#place.finishAll();
-    this.#acknowledgements.consider();
-  }
+  };
 }

@@ -23,7 +23,7 @@ export class Place {
 
   /** Everything through here has been handled. */
   get finished(): Position | undefined {
-    return this.#finished && { epoch: this.#finished.epoch, offset: this.#finished.offset };
+    return this.#finished;
   }
 
   /** What earlier sessions had received of this epoch. */
@@ -37,7 +37,7 @@ export class Place {
     return finished && finished.epoch === this.#received?.epoch ? Math.min(finished.offset, this.#sent) : -1;
   }
 
-  /** The hub confirmed the subscription, and will send what follows this position. */
+  /** The hub confirmed the subscription, or goes on after a gap: it will send what follows this position. */
   confirm(position: Position): void {
     this.#sent = position.offset;
     // A new epoch may hold other messages under offsets seen in the old one, so nothing of it counts as seen.
@@ -47,7 +47,7 @@ export class Place {
   }
 
   /** The session is over. */
-  lose(): void {
+  lost(): void {
     this.#sent = -1;
   }
 
@@ -64,25 +64,17 @@ export class Place {
     return known;
   }
 
-  /** The hub goes on here, after a gap. */
-  jump(position: Position): void {
-    this.#received = position;
-    this.#sent = position.offset;
-  }
-
-  /** Returns whether this is news; a message acknowledged late does not move the mark back. */
-  finish(position: Position): boolean {
+  /**
+   * Everything up to here is handled; without a position, up to where all has arrived, whether it matched or not.
+   * Returns whether this is news; a message acknowledged late does not move the mark back.
+   */
+  finish(position = this.#received as Position): boolean {
     const finished = this.#finished;
     const forward =
       finished?.epoch === position.epoch
         ? position.offset > finished.offset
         : finished?.epoch !== this.#received?.epoch;
-    if (forward) this.#finished = position;
+    if (forward) this.#finished = { epoch: position.epoch, offset: position.offset };
     return forward;
-  }
-
-  /** Everything that arrived is handled, so all up to there is, whether it matched or not. */
-  finishAll(): void {
-    this.#finished = this.#received;
   }
 }

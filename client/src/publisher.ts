@@ -16,6 +16,7 @@ import {
   type Offset,
   type Published as PublishedEnvelope,
   refusedMax,
+  type Scheduled as ScheduledEnvelope,
 } from "@dogear/shared";
 import type { Connection } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
@@ -34,16 +35,37 @@ export interface QueueOptions {
   readonly inFlightMax?: number;
 }
 
-export interface PublishOptions {
+interface DraftOptions {
   /** Media type of `data`. Default JSON, or `application/octet-stream` for a `Uint8Array`. */
   readonly type?: string;
   readonly key?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** An id of your own: a second draft with it, also from another client of yours, is not a second message. */
   readonly id?: string;
+  /**
+   * How long it may be delivered, in milliseconds from when it is in the log. Default: as long as its namespace says,
+   * or for ever. The shorter of the two counts.
+   */
+  readonly ttlMs?: number;
   /** Takes the draft out of the queue. Once it was sent, only the waiting ends: whether it is published is unknown. */
   readonly signal?: AbortSignal;
 }
+
+/** How to publish a message now. */
+export interface PublishOptions extends DraftOptions {
+  readonly delayMs?: undefined;
+  readonly deliverAt?: undefined;
+}
+
+/** How to publish a message later: by a delay in milliseconds, or at a time (a number is milliseconds since 1970). */
+export type ScheduleOptions = DraftOptions &
+  (
+    | { readonly delayMs: number; readonly deliverAt?: undefined }
+    | { readonly deliverAt: Date | number; readonly delayMs?: undefined }
+  );
+
+/** One of several messages to publish at once. */
+export type Draft = (PublishOptions | ScheduleOptions) & { readonly channel: string; readonly data: unknown };
 
 /** The hub's word that a message is in the log. */
 export interface Published {
@@ -55,9 +77,21 @@ export interface Published {
   readonly durability: Durability;
 }
 
+/** The hub's word that a message will be in the log when it is due. */
+export interface Scheduled {
+  /** By which it can be cancelled. */
+  readonly id: string;
+  /** When it is published, in milliseconds since 1970 by the hub's clock; never before. */
+  readonly due: number;
+  /** Whether it was scheduled already: this was a retry, or the draft's `id` was known. */
+  readonly duplicate: boolean;
+  /** What the schedule survives, never more than is true. */
+  readonly durability: Durability;
+}
+
 interface Waiting {
   readonly encoded: Encoded;
-  readonly answer: Deferred<Published>;
+  readonly answer: Deferred<Published | Scheduled>;
 }
 
 /**
@@ -91,12 +125,15 @@ export class Publisher {
   constructor(connection: Connection, options: QueueOptions = {}) {
     this.#connection = connection;
     this.#options = options;
-    this.#retry = new Retry(connection.runtime, connection.backoff, () => this.#resend());
+    this.#retry = new Retry(connection, () => this.#resend());
     this.#producer = connection.runtime.newId();
   }
 
-  async publish(channel: string, data: unknown, options: PublishOptions): Promise<Published> {
-    const { signal } = options;
+  async publish(
+    channel: string,
+    data: unknown,
+    { signal, ...options }: PublishOptions | ScheduleOptions,
+  ): Promise<Published | Scheduled> {
     signal?.throwIfAborted();
     if (this.#closed) throw this.#closed;
     const encoded = this.#encode(channel, data, options);
@@ -114,7 +151,7 @@ export class Publisher {
   }
 
   /** The producer as the next hello names it. A new one, if the hub must have forgotten this one (P-28). */
-  introduce(): Hello["producer"] {
+  hello(): Hello["producer"] {
     const { runtime, limits } = this.#connection;
     if (runtime.now() - this.#lostAt > limits.producerMemoryMs) this.#renew();
     const [lowest = this.#nextNumber] = this.#sent.keys();
@@ -139,29 +176,15 @@ export class Publisher {
     this.#retry.stop();
   }
 
-  published({ is, number, ...published }: PublishedEnvelope): void {
+  /** Takes in what the hub says of a draft: that it is in the log, that it will be, or that it is refused. */
+  received(envelope: PublishedEnvelope | ScheduledEnvelope | ErrorEnvelope): void {
+    const { is, number = 0, ...answer } = envelope;
+    if (envelope.is === "error") return this.#refuse(number, errorFrom(envelope));
     this.#retry.reset();
-    this.#settle(number)?.resolve(published);
+    this.#settle(number)?.resolve(answer as Published | Scheduled);
     // An answer is the word for everything before it.
     if (this.#refused.length > 0) this.#refused = this.#refused.filter((refused) => refused > number);
     this.#pump();
-  }
-
-  /** Takes in an error that names a draft. */
-  refused(number: number, envelope: ErrorEnvelope): void {
-    const error = errorFrom(envelope);
-    if (!this.#sent.has(number)) return;
-    if (error.code === "producer-forgotten") {
-      this.#renew();
-      this.#connection.restart(error.code);
-    } else if (error.retry === "no" && error.code !== "out-of-order") {
-      this.#settle(number)?.reject(error);
-      this.#refused.push(number);
-      this.#pump();
-    } else {
-      // It did not use up its number, and what follows it is or will be out of order (P-26).
-      this.#retry.later();
-    }
   }
 
   /** Refuses what was never sent, and what comes. Resolves when the rest has been answered. */
@@ -177,14 +200,29 @@ export class Publisher {
     for (const number of this.#sent.keys()) this.#settle(number)?.reject(error);
   }
 
-  #encode(channel: string, data: unknown, { type, key, headers, id }: PublishOptions): Encoded {
+  #refuse(number: number, error: DogearError): void {
+    if (!this.#sent.has(number)) return;
+    if (error.code === "producer-forgotten") {
+      this.#renew();
+      this.#connection.restart(error.code);
+    } else if (error.retry === "no" && error.code !== "out-of-order") {
+      this.#settle(number)?.reject(error);
+      this.#refused.push(number);
+      this.#pump();
+    } else {
+      // It did not use up its number, and what follows it is or will be out of order (P-26).
+      this.#retry.later();
+    }
+  }
+
+  #encode(channel: string, data: unknown, { deliverAt, ...options }: PublishOptions | ScheduleOptions): Encoded {
     if (!isChannel(channel)) throw failure("invalid-channel", channel);
     if (isReserved(channel)) throw failure("reserved-channel", channel);
     const { codec, limits } = this.#connection;
-    const bytes = data instanceof Uint8Array ? "application/octet-stream" : undefined;
+    const type = options.type ?? (data instanceof Uint8Array ? "application/octet-stream" : undefined);
     let encoded: Encoded;
     try {
-      encoded = codec.draft({ channel, type: type ?? bytes, key, headers, id, data });
+      encoded = codec.draft({ ...options, channel, type, deliverAt: deliverAt && Number(deliverAt), data });
     } catch (cause) {
       throw failure("invalid-payload", String(cause), { cause });
     }
@@ -206,7 +244,7 @@ export class Publisher {
     const { inFlightMax = 1_024 } = this.#options;
     while (
       this.#connected &&
-      !this.#retry.isPending &&
+      !this.#retry.isWaiting &&
       this.#sent.size < inFlightMax &&
       this.#refused.length < refusedMax &&
       // Past this the hub stops reading, and heartbeats would wait behind drafts (P-17).
@@ -225,7 +263,7 @@ export class Publisher {
   }
 
   /** The draft of this number has its answer. */
-  #settle(number: number): Deferred<Published> | undefined {
+  #settle(number: number): Waiting["answer"] | undefined {
     const draft = this.#sent.get(number);
     if (!draft) return undefined;
     this.#sent.delete(number);

@@ -38,7 +38,7 @@ export class Resumption<S> {
   }
 
   /** A subscription was given messages, or a gap instead. */
-  caughtUpOn(subscription: S, messages: number, gap?: Gap | undefined): void {
+  received(subscription: S, messages: number, gap?: Gap | undefined): void {
     if (!this.#pending.has(subscription)) return;
     this.#missed += messages;
     this.#gap ??= gap;

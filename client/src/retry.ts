@@ -1,27 +1,26 @@
 /** Asking again for what was refused for now. */
-import { type Backoff, ceilingMs } from "./connection/backoff.ts";
-import type { Runtime } from "./runtime.ts";
+import { ceilingMs } from "./connection/backoff.ts";
+import type { Connection } from "./connection/driver.ts";
 
 /** However many ask for it, one attempt; and each later than the one before, until something succeeds. */
 export class Retry {
-  readonly #runtime: Runtime;
-  readonly #backoff: Backoff;
+  readonly #connection: Connection;
   readonly #run: () => void;
   #failures = 0;
   #cancel: (() => void) | undefined;
 
-  constructor(runtime: Runtime, backoff: Backoff, run: () => void) {
-    this.#runtime = runtime;
-    this.#backoff = backoff;
+  constructor(connection: Connection, run: () => void) {
+    this.#connection = connection;
     this.#run = run;
   }
 
-  get isPending(): boolean {
+  get isWaiting(): boolean {
     return this.#cancel !== undefined;
   }
 
   later(): void {
-    this.#cancel ??= this.#runtime.setTimer(this.#runtime.random() * ceilingMs(this.#backoff, this.#failures++), () => {
+    const { runtime, backoff } = this.#connection;
+    this.#cancel ??= runtime.setTimer(runtime.random() * ceilingMs(backoff, this.#failures++), () => {
       this.stop();
       this.#run();
     });

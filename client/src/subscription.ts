@@ -1,7 +1,9 @@
 /** A subscription as its user sees it. */
 import type { Gap, Offset, Position } from "@dogear/shared";
 import type { Window } from "./acknowledgements.ts";
+import type { EngagementEvents } from "./engagement.ts";
 import type { TypedEventTarget } from "./events.ts";
+import type { From } from "./from.ts";
 import type { Message } from "./message.ts";
 
 export interface SubscribeOptions {
@@ -10,11 +12,8 @@ export interface SubscribeOptions {
    * next subscription goes on from there. Default false: the place is kept over reconnects, for the life of the client.
    */
   readonly cursor?: boolean;
-  /**
-   * Where to start, if there is no stored cursor: after the newest message (the default), with the oldest one kept,
-   * after a position, or with the first message at or after a time (a number is milliseconds since 1970).
-   */
-  readonly from?: "latest" | "earliest" | Position | { readonly time: Date | number };
+  /** Where to start, if there is no stored cursor. Default `"latest"`: after the newest message. */
+  readonly from?: From;
   /** Start at `from` although a cursor is stored. Default false. */
   readonly reset?: boolean;
   /** How much the hub may send beyond what was acknowledged. Default 1,000 messages and 1 MiB. */
@@ -36,7 +35,7 @@ export interface SubscribeOptions {
 /** Called with one message at a time; the next one waits for the promise it returns. */
 export type Handler<T = unknown> = (message: Message<T>) => void | Promise<void>;
 
-export interface SubscriptionEvents {
+export interface SubscriptionEvents extends EngagementEvents {
   /** Confirmed by the hub, also after each reconnect. */
   subscribed: { readonly position: Position; readonly head: Offset };
   /** Caught up: messages now arrive as they are published. */
@@ -45,7 +44,6 @@ export interface SubscriptionEvents {
   behind: undefined;
   /** With `onGap: "continue"`. */
   gap: Gap & { readonly position: Position };
-  ended: { readonly error?: unknown };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** All subscriptions of a client: gives each its number, and brings it what the hub says. */
-import { type DogearError, type HubEnvelope, isPattern } from "@dogear/shared";
+import type { DogearError, HubEnvelope } from "@dogear/shared";
 import type { Connection } from "./connection/driver.ts";
-import { errorFrom, failure } from "./failure.ts";
+import { errorFrom } from "./failure.ts";
 import { OpenSubscription } from "./open-subscription.ts";
 import { type Resumed, Resumption } from "./resumption.ts";
 import { Retry } from "./retry.ts";
@@ -10,7 +10,7 @@ import type { Handler, SubscribeOptions } from "./subscription.ts";
 export interface SubscriptionsListener {
   readonly resumed: (resumed: Resumed) => void;
   /** An error that nobody waits for. */
-  report(error: unknown): void;
+  readonly report: (error: unknown) => void;
 }
 
 /** What a hub says that may name a subscription. */
@@ -18,7 +18,8 @@ type About = Extract<HubEnvelope, { readonly subscription?: number | undefined }
 
 export class Subscriptions {
   readonly #connection: Connection;
-  readonly #listener: SubscriptionsListener;
+  /** An error that nobody waits for. */
+  readonly report: (error: unknown) => void;
   /** By number, until the hub knows of their end. No number is used twice, so none gets what is said of another. */
   readonly #all = new Map<number, OpenSubscription>();
   #lastNumber = 0;
@@ -29,16 +30,15 @@ export class Subscriptions {
 
   constructor(connection: Connection, listener: SubscriptionsListener) {
     this.#connection = connection;
-    this.#listener = listener;
+    this.report = listener.report;
     this.#resumption = new Resumption(listener.resumed);
-    this.#retry = new Retry(connection.runtime, connection.backoff, () => {
+    this.#retry = new Retry(connection, () => {
       for (const subscription of this.#refused) subscription.subscribe();
       this.#refused.clear();
     });
   }
 
   add(pattern: string, options: SubscribeOptions, handler: Handler | undefined): OpenSubscription {
-    if (!isPattern(pattern)) throw failure("invalid-pattern", pattern);
     const subscription = new OpenSubscription(this.#connection, this, pattern, options, handler);
     if (options.signal?.aborted) {
       subscription.end();
@@ -77,8 +77,7 @@ export class Subscriptions {
     for (const subscription of this.#all.values()) subscription.end(error);
   }
 
-  ended(subscription: OpenSubscription, unwatched: unknown): void {
-    if (unwatched) this.#listener.report(unwatched);
+  ended(subscription: OpenSubscription): void {
     this.#refused.delete(subscription);
     const { number } = subscription;
     const told = this.#all.has(number) && this.#connection.say({ is: "unsubscribe", subscription: number });
@@ -97,7 +96,7 @@ export class Subscriptions {
     const subscription = this.#all.get(envelope.subscription ?? 0);
     if (envelope.is === "error" || envelope.is === "unsubscribed") {
       const error = errorFrom(envelope);
-      if (envelope.subscription === undefined) this.#listener.report(error);
+      if (envelope.subscription === undefined) this.report(error);
       if (subscription) this.#over(subscription, error);
     }
     if (!subscription || subscription.state === "ended") return;
@@ -107,7 +106,7 @@ export class Subscriptions {
         subscription.subscribed(envelope);
         break;
       case "messages":
-        this.#resumption.caughtUpOn(subscription, subscription.received(envelope, bytes));
+        this.#resumption.received(subscription, subscription.received(envelope, bytes));
         break;
       case "caught-up":
         subscription.pace("live");
@@ -117,7 +116,7 @@ export class Subscriptions {
         subscription.pace("behind");
         break;
       case "gap":
-        this.#resumption.caughtUpOn(subscription, 0, subscription.gap(envelope));
+        this.#resumption.received(subscription, 0, subscription.gap(envelope));
     }
   }
 
@@ -126,7 +125,7 @@ export class Subscriptions {
     if (subscription.state === "ended") {
       this.#release(subscription);
     } else if (error.code === "ack-beyond-sent" || error.code === "unknown-subscription") {
-      this.#listener.report(error);
+      this.report(error);
     } else {
       this.#release(subscription);
       if (error.retry === "no") {

@@ -8,11 +8,9 @@ async function connected(...args: ConstructorParameters<typeof World>): Promise<
   return world;
 }
 
-function refuse(
-  world: World,
-  number: number,
-  code: "disk-full" | "out-of-order" | "producer-forgotten" | "payload-too-deep",
-) {
+type Refusal = "disk-full" | "out-of-order" | "producer-forgotten" | "payload-too-deep" | "too-many-scheduled";
+
+function refuse(world: World, number: number, code: Refusal): Promise<void> {
   return world.socket.say({ is: "error", code, message: "No.", number });
 }
 
@@ -92,6 +90,103 @@ describe("publishing", () => {
     expect(await outcome(published)).toMatchObject({
       rejected: { message: expect.stringContaining("from-the-future: Hm.") },
     });
+  });
+});
+
+describe("publishing later", () => {
+  const scheduled = { id: "s1", due: 1_800_000_060_000, duplicate: false, durability: "disk" } as const;
+
+  test("says when, and how long it lives (P-46, P-47)", async () => {
+    const world = await connected();
+    void world.dogear.publish("a.b", 1, { delayMs: 60_000, ttlMs: 5_000 });
+    void world.dogear.publish("a.b", 2, { deliverAt: new Date(7) });
+    void world.dogear.publish("a.b", 3, { deliverAt: 8 });
+    void world.dogear.publish("a.b", 4, { ttlMs: 9 });
+    expect(await world.socket.heard()).toEqual([
+      { is: "publish", number: 1, channel: "a.b", delayMs: 60_000, ttlMs: 5_000, data: 1 },
+      { is: "publish", number: 2, channel: "a.b", deliverAt: 7, data: 2 },
+      { is: "publish", number: 3, channel: "a.b", deliverAt: 8, data: 3 },
+      { is: "publish", number: 4, channel: "a.b", ttlMs: 9, data: 4 },
+    ]);
+  });
+
+  test("resolves with the schedule, and counts among the drafts like any other (P-24)", async () => {
+    const world = await connected({ publish: { inFlightMax: 1 } });
+    const later = world.dogear.publish("a.b", 1, { delayMs: 60_000 });
+    const now = world.dogear.publish("a.b", 2);
+    expect(numbersOf(await world.socket.heard())).toEqual([1]);
+    await world.socket.say({ is: "scheduled", number: 1, ...scheduled });
+    expect(await later).toEqual(scheduled);
+    expect(numbersOf(await world.socket.heard())).toEqual([2]);
+    await world.socket.published(2);
+    expect((await now).offset).toBe(102);
+  });
+
+  test("goes again after a reconnect until it is answered (P-25)", async () => {
+    const world = await connected();
+    const later = world.dogear.publish("a.b", 1, { delayMs: 60_000 });
+    await settle();
+    await world.reconnect();
+    expect(await world.socket.heardOf("publish")).toMatchObject([{ number: 1, delayMs: 60_000 }]);
+    await world.socket.say({ is: "scheduled", number: 1, ...scheduled, duplicate: true });
+    expect(await outcome(later)).toMatchObject({ resolved: { id: "s1", duplicate: true } });
+  });
+
+  test("is refused where too much is scheduled already, and holds up nothing (P-47)", async () => {
+    const world = await connected();
+    const later = world.dogear.publish("a.b", 1, { delayMs: 60_000 });
+    await settle();
+    await refuse(world, 1, "too-many-scheduled");
+    expect(await outcome(later)).toMatchObject({ rejected: { code: "too-many-scheduled" } });
+  });
+
+  test("needs no narrowing: the types know which answer comes", async () => {
+    const world = await connected();
+    const answers = async (): Promise<unknown[]> => {
+      const { offset } = await world.dogear.publish("a.b", 1);
+      const { due } = await world.dogear.publish("a.b", 1, { delayMs: 5 });
+      // @ts-expect-error What is published later has no offset yet.
+      const { offset: none } = await world.dogear.publish("a.b", 1, { deliverAt: new Date(5) });
+      // @ts-expect-error Either a delay or a time.
+      void world.dogear.publish("a.b", 1, { delayMs: 5, deliverAt: 5 });
+      return [offset, due, none];
+    };
+    expect(answers).toBeTypeOf("function");
+  });
+});
+
+describe("publishing several", () => {
+  test("gives each its result, in order, whatever becomes of the others", async () => {
+    const world = await connected();
+    const results = world.dogear.publishAll([
+      { channel: "a.b", data: 1, key: "k" },
+      { channel: "a..b", data: 2 },
+      { channel: "a.c", data: 3 },
+      { channel: "a.d", data: 4, delayMs: 5 },
+    ]);
+    expect(await world.socket.heard()).toEqual([
+      { is: "publish", number: 1, channel: "a.b", key: "k", data: 1 },
+      { is: "publish", number: 2, channel: "a.c", data: 3 },
+      { is: "publish", number: 3, channel: "a.d", delayMs: 5, data: 4 },
+    ]);
+    expect(world.socket.frames.at(-1)).toHaveLength(3);
+    await world.socket.published(1);
+    await refuse(world, 2, "payload-too-deep");
+    expect(await outcome(results)).toBe("pending");
+    await world.socket.say({ is: "scheduled", number: 3, id: "s", due: 5, duplicate: false, durability: "disk" });
+    expect(await results).toMatchObject([
+      { status: "fulfilled", value: { offset: 101 } },
+      { status: "rejected", reason: { code: "invalid-channel" } },
+      { status: "rejected", reason: { code: "payload-too-deep" } },
+      { status: "fulfilled", value: { id: "s", due: 5 } },
+    ]);
+  });
+
+  test("of a closed client refuses each", async () => {
+    const world = await connected();
+    await world.dogear.close();
+    const results = await world.dogear.publishAll([{ channel: "a.b", data: 1 }]);
+    expect(results).toMatchObject([{ status: "rejected", reason: { code: "closed" } }]);
   });
 });
 

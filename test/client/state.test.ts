@@ -24,7 +24,7 @@ const states: { [N in State["name"]]: Extract<State, { name: N }> } = {
 
 const events: { [E in Event["is"]]: Extract<Event, { is: E }> } = {
   opened: { is: "opened" },
-  welcomed: { is: "welcomed", heartbeatMs },
+  welcome: { is: "welcome", heartbeatMs },
   heard: { is: "heard" },
   draining: { is: "draining", reconnectAfterMs: 700 },
   dropped: { is: "dropped", closeCode: 1006, reason: "" },
@@ -41,7 +41,7 @@ type Expected = readonly [State["name"], ...string[]];
 const table: Record<State["name"], Record<Event["is"], Expected>> = {
   connecting: {
     opened: ["connecting", "greet"],
-    welcomed: ["open", "arm 35000+0"],
+    welcome: ["open", "arm 35000+0"],
     heard: ["connecting"],
     draining: ["connecting"],
     dropped: ["waiting", "hang-up", "arm 0+2000"],
@@ -53,7 +53,7 @@ const table: Record<State["name"], Record<Event["is"], Expected>> = {
   },
   open: {
     opened: ["open"],
-    welcomed: ["open", "arm 35000+0"],
+    welcome: ["open", "arm 35000+0"],
     heard: ["open"],
     draining: ["open"],
     dropped: ["waiting", "hang-up", "arm 0+2000"],
@@ -65,7 +65,7 @@ const table: Record<State["name"], Record<Event["is"], Expected>> = {
   },
   waiting: {
     opened: ["waiting"],
-    welcomed: ["waiting"],
+    welcome: ["waiting"],
     heard: ["waiting"],
     draining: ["waiting"],
     dropped: ["waiting"],
@@ -77,7 +77,7 @@ const table: Record<State["name"], Record<Event["is"], Expected>> = {
   },
   closed: {
     opened: ["closed"],
-    welcomed: ["closed"],
+    welcome: ["closed"],
     heard: ["closed"],
     draining: ["closed"],
     dropped: ["closed"],
@@ -113,7 +113,7 @@ describe("a connection", () => {
   });
 
   test("is dead when nothing was heard for a heartbeat and a grace, and anything heard puts that off", () => {
-    const { state } = step(states.connecting, events.welcomed, at);
+    const { state } = step(states.connecting, events.welcome, at);
     const heard = step(state, events.heard, { ...at, now: now + 5_000 }).state;
     expect(run(state, events.elapsed, { ...at, now: now + 35_000 })[0]).toBe("waiting");
     expect(run(heard, events.elapsed, { ...at, now: now + 35_000 })).toEqual(["open", "arm 5000+0"]);
@@ -124,7 +124,7 @@ describe("a connection", () => {
   });
 
   test("starts its backoff anew only after it was stable", () => {
-    const { state } = step(states.connecting, events.welcomed, at);
+    const { state } = step(states.connecting, events.welcome, at);
     expect(run(state, events.dropped, { ...at, now: now + stableMs - 1 })).toContain("arm 0+2000");
     expect(run(state, events.dropped, { ...at, now: now + stableMs })).toContain("arm 0+500");
   });

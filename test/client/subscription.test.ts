@@ -86,7 +86,7 @@ describe("subscribing", () => {
       after: 0,
       through: 2,
       messages: [
-        { offset: 1, channel: "a.b", time: 5, key: "k", headers: { h: "v" }, data: { n: 1 } },
+        { offset: 1, channel: "a.b", time: 5, expires: 9, key: "k", headers: { h: "v" }, data: { n: 1 } },
         { offset: 2, channel: "a.c", time: 6, type: "image/png", data: "AQI=" },
       ],
     });
@@ -96,6 +96,7 @@ describe("subscribing", () => {
         epoch: "e1",
         channel: "a.b",
         time: 5,
+        expires: 9,
         type: "application/json",
         key: "k",
         headers: { h: "v" },

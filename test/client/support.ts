@@ -1,13 +1,23 @@
 /** A client with a clock, a network, a page and a hub that are all in the test's hands. */
-import type { ClientEnvelope, Encoded, HubEnvelope, Limits, Publish, WireMessage } from "@dogear/shared";
+import type { ClientEnvelope, Encoded, GroupPolicy, HubEnvelope, Limits, Publish, WireMessage } from "@dogear/shared";
 import { defaultLimits } from "@dogear/shared";
-import { type ConnectOptions, Dogear } from "../../client/src/client.ts";
+import { Annex } from "../../client/src/annex.ts";
+import { type ConnectOptions, Dogear, type LoadAnnex } from "../../client/src/client.ts";
 import type { PageListener } from "../../client/src/connection/page.ts";
 import type { Runtime } from "../../client/src/runtime.ts";
 import type { TransportListener } from "../../client/src/transport/transport.ts";
 
 export const epoch = "e1";
 export const startedAt = 1_800_000_000_000;
+
+/** What a hub makes of a group that declares nothing. */
+export const policy: GroupPolicy = {
+  order: "none",
+  onFailure: "block",
+  maxFailures: 10,
+  leaseMs: 30_000,
+  backoff: { type: "exponential", minMs: 1_000, maxMs: 300_000, jitter: 0.5 },
+};
 
 interface Timer {
   readonly at: number;
@@ -161,6 +171,34 @@ export class FakeSocket {
     );
   }
 
+  /** Takes a member in, which holds these offsets under these fences. */
+  async working(
+    member: number,
+    held: readonly (readonly [offset: number, fence: number])[] = [],
+    more: { epoch?: string; policy?: GroupPolicy } = {},
+  ): Promise<void> {
+    const leases = held.map(([offset, fence]) => ({ offset, fence }));
+    await this.say({ is: "working", member, epoch, policy, window: 100, leases, ...more });
+  }
+
+  /** Leases the messages of these offsets to a member, for the first time, each under the fence {@link fenceOf} says. */
+  async leased(member: number, ...offsets: readonly number[]): Promise<void> {
+    const leases = offsets.map((offset) => ({ fence: fenceOf(offset), deliveries: 1, failures: 0 }));
+    await this.say({ is: "leased", member, leases, messages: offsets.map(wire) });
+  }
+
+  async settled(member: number, ...fences: readonly number[]): Promise<void> {
+    await this.say({ is: "settled", member, fences });
+  }
+
+  async leaseLost(member: number, fence: number): Promise<void> {
+    await this.say({ is: "error", code: "lease-lost", message: "Not held.", member, fence });
+  }
+
+  async left(member: number): Promise<void> {
+    await this.say({ is: "left", member });
+  }
+
   async drop(code = 1006, reason = ""): Promise<void> {
     this.#listener.closed(code, reason);
     await settle();
@@ -175,6 +213,11 @@ type Loose<T> = T extends string
     : T extends object
       ? { [K in keyof T]: Loose<T[K]> }
       : T;
+
+/** The fence under which a message is leased at first. */
+export function fenceOf(offset: number): number {
+  return 1_000 + offset;
+}
 
 export function wire(offset: number): Loose<WireMessage> {
   return { offset, channel: "a.b", time: 5, data: { n: offset } };
@@ -191,7 +234,7 @@ export class World {
   hidden = false;
   #ids = 0;
 
-  constructor(options: ConnectOptions = {}, url = "ws://hub") {
+  constructor(options: ConnectOptions = {}, url = "ws://hub", loadAnnex: LoadAnnex = () => Promise.resolve({ Annex })) {
     const runtime: Runtime = {
       now: () => this.clock.now(),
       setTimer: (delayMs, run) => this.clock.setTimer(delayMs, run),
@@ -213,7 +256,7 @@ export class World {
         };
       },
     };
-    this.dogear = new Dogear(url, options, runtime);
+    this.dogear = new Dogear(url, options, runtime, loadAnnex);
     for (const type of ["state", "resumed", "error"] as const)
       this.dogear.addEventListener(type, ({ detail }) => this.events.push({ type, detail }));
   }

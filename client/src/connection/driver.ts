@@ -26,11 +26,14 @@ export interface ConnectionState extends Cause {
   readonly retryInMs?: number | undefined;
 }
 
+/** What a hub says that is not about the connection alone. */
+export type Said = Exclude<HubEnvelope, { readonly is: "ping" | "draining" }>;
+
 export interface ConnectionListener {
   /** Send hello, and everything that goes with it. From now on `send` sends. */
   greet(): void;
   /** `bytes` is about what one of its messages takes of the WebSocket message, and never less. */
-  received(envelope: HubEnvelope, bytes: number): void;
+  received(envelope: Said, bytes: number): void;
   /** The session, if there was one, is over; nothing can be sent until the next `greet`. */
   lost(): void;
   changed(state: ConnectionState): void;
@@ -133,7 +136,7 @@ export class Connection {
         case "hang-up":
           this.#disarm?.();
           this.#attempt++;
-          this.#transport?.close();
+          this.#transport?.close(1000);
           this.#greeted = false;
           this.#outbox = [];
           this.#listener.lost();
@@ -181,13 +184,13 @@ export class Connection {
     switch (envelope.is) {
       case "ping":
         this.say({ is: "pong" });
-        break;
+        return;
       case "draining":
         this.#happened(envelope);
-        break;
+        return;
       case "welcome":
         this.limits = envelope.limits;
-        this.#happened({ is: "welcomed", heartbeatMs: envelope.heartbeatMs });
+        this.#happened(envelope);
     }
     this.#listener.received(envelope, bytes);
   }

@@ -55,7 +55,7 @@ export type State =
 
 export type Event =
   | { readonly is: "opened" }
-  | { readonly is: "welcomed"; readonly heartbeatMs: number }
+  | { readonly is: "welcome"; readonly heartbeatMs: number }
   | { readonly is: "heard" }
   | { readonly is: "draining"; readonly reconnectAfterMs: number }
   | { readonly is: "dropped"; readonly closeCode: number; readonly reason: string }
@@ -102,7 +102,7 @@ export function step(state: State, event: Event, at: Surroundings): Step {
   switch (event.is) {
     case "opened":
       return open ? to(state) : to(state, { do: "greet" });
-    case "welcomed": {
+    case "welcome": {
       const patienceMs = event.heartbeatMs + graceMs;
       const { failures } = state;
       return to({ name: "open", failures, until: at.now + patienceMs, since: at.now, patienceMs }, arm(patienceMs));

@@ -3,7 +3,7 @@ import type { Encoded } from "@dogear/shared";
 
 export interface Transport {
   send(frame: Encoded): void;
-  close(): void;
+  close(code: number): void;
 }
 
 /** What a transport reports, never from inside the call that opened it. After `closed` nothing more comes. */

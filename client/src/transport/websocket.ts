@@ -23,9 +23,6 @@ export function openWebSocket(WebSocket: WebSocketConstructor): OpenTransport {
     socket.addEventListener("close", ({ code, reason }) => closed(code, reason));
     // A close always follows and says more; but `ws` throws what nobody listens to.
     socket.addEventListener("error", () => {});
-    return {
-      send: (frame) => socket.send(frame),
-      close: () => socket.close(1000),
-    };
+    return socket;
   };
 }
