@@ -5,6 +5,7 @@ import type { Result } from "./figures.ts";
 import { cpuSeconds, rate, residentBytes, seconds, until } from "./measure.ts";
 import { RawSocket } from "./raw-socket.ts";
 import type { Running, SystemName } from "./systems.ts";
+import { type Seen, Worker } from "./worker.ts";
 
 export interface Workload {
   readonly name: string;
@@ -103,21 +104,74 @@ const catchUp: Workload = {
   says: `one late subscription to ${catchUpMessages.toLocaleString("en")} messages of 256 bytes`,
   systems: ["dogear"],
   async run({ url }) {
-    const publisher = await Publisher.start(url, "catch-up", 4_096, draftTo("bench.catch-up"));
-    await until(() => publisher.sent >= catchUpMessages, "publishing", 120);
-    publisher.stop();
-    await until(() => publisher.acknowledged === publisher.sent, "the last acknowledgements");
-    publisher.close();
+    const published = await fill(url, "bench.catch-up", catchUpMessages);
     const start = performance.now();
     const subscriber = await Subscriber.start(url, { pattern: "bench.catch-up", from: "earliest", window });
     await new Promise<void>((resolve) => {
-      subscriber.onProgress = () => subscriber.received >= publisher.sent && resolve();
+      subscriber.onProgress = () => subscriber.received >= published && resolve();
     });
     const elapsed = (performance.now() - start) / 1_000;
     subscriber.close();
-    return { "messages/s": { value: publisher.sent / elapsed, unit: "messages/s" } };
+    return { "messages/s": { value: published / elapsed, unit: "messages/s" } };
   },
 };
+
+const waitingMessages = 1_000_000;
+
+const groups = (members: number): Workload => ({
+  name: `groups-${members}`,
+  says: `${members} members of one group, windows of 100, ${waitingMessages.toLocaleString("en")} messages waiting, each settled`,
+  systems: ["dogear"],
+  async run({ url, pid }) {
+    const options = { group: "bench", pattern: "bench.work", window: 100 };
+    const few = await firstClaimMs(url, "few", 1);
+    await fill(url, "bench.work", waitingMessages);
+    const many = await firstClaimMs(url, "many", 0);
+    const seen: Seen = new Set();
+    const workers = await Promise.all(
+      Array.from({ length: members }, (_, i) => Worker.start(url, `worker-${i}`, options, seen)),
+    );
+    const settled = () => workers.reduce((sum, worker) => sum + worker.settled, 0);
+    const cpu = cpuSeconds(pid);
+    const messages = await rate(settled, 1, 4);
+    const cpuPerMillion = ((cpuSeconds(pid) - cpu) / settled()) * 1e6;
+    for (const worker of workers) worker.close();
+    return {
+      "messages/s": { value: messages, unit: "messages/s" },
+      "CPU s/million": { value: cpuPerMillion, unit: "s" },
+      "first claim, 1 waiting": { value: few, unit: "ms" },
+      "first claim, 1M waiting": { value: many, unit: "ms" },
+    };
+  },
+});
+
+/** How long a new group's first member waits for its first message, after so many more were published. */
+async function firstClaimMs(url: string, group: string, publish: number): Promise<number> {
+  await fill(url, "bench.work", publish);
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const start = performance.now();
+    const options = { group: `${group}-${i}`, pattern: "bench.work", window: 1 };
+    const worker = await Worker.start(url, "claimer", options, new Set());
+    await new Promise<void>((resolve) => {
+      worker.onLeased = resolve;
+    });
+    times.push(performance.now() - start);
+    worker.close();
+  }
+  return times.sort((a, b) => a - b)[2] as number;
+}
+
+/** Publishes at least so many messages; returns how many that were. */
+async function fill(url: string, channel: string, count: number): Promise<number> {
+  if (count === 0) return 0;
+  const publisher = await Publisher.start(url, `fill-${channel}-${count}`, Math.min(count, 4_096), draftTo(channel));
+  await until(() => publisher.sent >= count, "publishing", 120);
+  publisher.stop();
+  await until(() => publisher.acknowledged === publisher.sent, "the last acknowledgements");
+  publisher.close();
+  return publisher.sent;
+}
 
 const idleConnections = 5_000;
 
@@ -161,5 +215,8 @@ export const workloads: readonly Workload[] = [
   fanOut(10),
   fanOut(1_000),
   catchUp,
+  groups(1),
+  groups(8),
+  groups(64),
   idle,
 ];

@@ -1,9 +1,13 @@
 /** Everyone in the crash test: the hub and its clients, each a process, and the test's own eyes on them. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import { admin } from "@dogear/client/admin";
+import type { Offset } from "@dogear/shared";
 import { build } from "esbuild";
 import { expect } from "vitest";
 import type { LoggedMessage } from "../support/checker.ts";
+import type { DeadLetter } from "../support/group-checker.ts";
 import { type HistoryEvent, HistoryWriter, readHistories } from "../support/history.ts";
 import { clientOf } from "../support/hub.ts";
 import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
@@ -14,6 +18,7 @@ import { Collected } from "../support/waiting.ts";
 import {
   content,
   contentOf,
+  crew,
   endChannels,
   endDraft,
   hubConfig,
@@ -30,7 +35,7 @@ const progressCount = 50;
 
 /** One role, played by one process after another. */
 interface Role {
-  readonly script: "publisher" | "subscriber";
+  readonly script: "publisher" | "subscriber" | "worker";
   readonly name: string;
   readonly task: Partial<PublisherTask & SubscriberTask>;
   life: number;
@@ -48,6 +53,7 @@ export class Cast {
   readonly #random: () => number;
   readonly #publishers: Role[];
   readonly #subscribers: Role[];
+  readonly #workers: Role[];
   readonly #histories: string[] = [];
   readonly #progress = new Collected<void>();
   #hub: HubProcess;
@@ -57,7 +63,8 @@ export class Cast {
     const data = join(temporaryFolder(), "data");
     const cast = new Cast(scripts, await startHubProcess({ data, config: hubConfig }), data, random);
     cast.#watch();
-    await Promise.all([...cast.#publishers, ...cast.#subscribers].map((role) => cast.#play(role)));
+    const roles = [...cast.#publishers, ...cast.#subscribers, ...cast.#workers];
+    await Promise.all(roles.map((role) => cast.#play(role)));
     return cast;
   }
 
@@ -71,6 +78,9 @@ export class Cast {
     });
     this.#subscribers = subscribers.map(({ name, subscriber, patterns }) => {
       return { script: "subscriber", name, task: { subscriber, patterns }, life: 0, process: undefined };
+    });
+    this.#workers = Array.from({ length: crew.workers }, (_, i) => {
+      return { script: "worker", name: `worker-${i}`, task: {}, life: 0, process: undefined };
     });
   }
 
@@ -94,7 +104,11 @@ export class Cast {
     await this.#restart(this.#subscribers);
   }
 
-  /** Lets the publishers finish, waits until every subscription has everything, and lets the subscribers go. */
+  async restartWorker(): Promise<void> {
+    await this.#restart(this.#workers);
+  }
+
+  /** Lets the publishers finish, waits until everybody has everything, and lets them go. */
   async finish(): Promise<void> {
     await Promise.all(this.#publishers.map((role) => this.#leave(role)));
     await this.#publishEnds();
@@ -106,7 +120,27 @@ export class Cast {
         await this.#leave(role);
       }),
     );
+    await this.#settled();
+    await Promise.all(this.#workers.map((role) => this.#leave(role)));
     this.#listenForComplaints();
+  }
+
+  /** What the group gave up. */
+  async readDeadLetters(): Promise<DeadLetter[]> {
+    const reader = clientOf(this.#hub.url);
+    const { dead } = await admin(reader).group(crew.options.group);
+    const letters: DeadLetter[] = [];
+    if (dead === 0) return letters;
+    for await (const { headers = {} } of reader.subscribe(crew.deadChannel, { from: "earliest" })) {
+      const group = headers["dogear-group"] as string;
+      letters.push({
+        group,
+        about: Number(headers["dogear-offset"]) as Offset,
+        reason: headers["dogear-reason"] as string,
+      });
+      if (letters.length === dead) break;
+    }
+    return letters;
   }
 
   /** All there is, read by a newcomer. */
@@ -136,6 +170,12 @@ export class Cast {
     watch.addEventListener("subscribed", ({ detail }) => {
       head = detail.head;
     });
+  }
+
+  /** Resolves when the group has settled everything. */
+  async #settled(): Promise<void> {
+    const operator = admin(clientOf(this.#hub.url));
+    while ((await operator.group(crew.options.group)).lag.messages > 0) await turn();
   }
 
   async #restart(roles: readonly Role[]): Promise<void> {
@@ -190,7 +230,7 @@ async function bundle(): Promise<string> {
   mkdirSync(dist, { recursive: true });
   const outdir = mkdtempSync(join(dist, "crash-"));
   whenDone(() => rmSync(outdir, { recursive: true, force: true }));
-  const entryPoints = ["publisher", "subscriber"].map((name) => join(repository, `test/crash/${name}.ts`));
+  const entryPoints = ["publisher", "subscriber", "worker"].map((name) => join(repository, `test/crash/${name}.ts`));
   await build({ entryPoints, outdir, bundle: true, platform: "node", format: "esm", packages: "external" });
   return outdir;
 }

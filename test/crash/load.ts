@@ -1,7 +1,7 @@
 /** What the processes of the crash test publish, and how each message tells what it is. */
 import { createHash } from "node:crypto";
 import type { Message, PublishOptions } from "@dogear/client";
-import type { Channel } from "@dogear/shared";
+import type { Channel, Pattern } from "@dogear/shared";
 import type { Content } from "../support/history.ts";
 
 export const hubConfig = { namespaces: { metrics: {} } };
@@ -19,6 +19,21 @@ export const subscribers = [
   { name: "one", subscriber: "one", patterns: ["orders.eu"] },
   { name: "visitor", subscriber: undefined, patterns: [">", "metrics.>"] },
 ] as const;
+
+/** The group that shares the orders. A lease is short, because its holders are killed as well. */
+export const crew = {
+  pattern: "orders.>" as Pattern,
+  deadChannel: "orders.$dead.crew",
+  workers: 3,
+  options: { group: "crew", leaseMs: 1_000, maxFailures: 3, backoff: { type: "fixed", minMs: 50, jitter: 0 } },
+} as const;
+
+export interface WorkerTask {
+  readonly url: string;
+  readonly process: string;
+  readonly history: string;
+  readonly seed: number;
+}
 
 export interface PublisherTask {
   readonly url: string;
@@ -92,7 +107,7 @@ export function content({
   key,
   headers,
   data,
-}: Omit<Message, "offset" | "epoch" | "time" | "acknowledge">): Content {
+}: Pick<Message, "channel" | "type" | "key" | "headers" | "data">): Content {
   const { draft } = headers?.draft ? headers : (data as { readonly draft: string });
   const payload = createHash("sha1").update(JSON.stringify([type, key, headers]));
   payload.update(data instanceof Uint8Array ? data : JSON.stringify(data));

@@ -98,7 +98,7 @@ interface Subscription {
 function subscriptionsIn(events: readonly HistoryEvent[]): Subscription[] {
   const found = new Map<string, Subscription>();
   for (const event of events) {
-    if (event.op === "publish") continue;
+    if (event.op === "publish" || event.op === "lease" || event.op === "settle") continue;
     const name = `${event.process}/${event.subscription}`;
     if (event.op === "subscribe" && event.kind === "invoke") {
       const { process, pattern, subscriber, fromEarliest } = event;

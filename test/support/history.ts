@@ -56,8 +56,33 @@ type GapHappened = {
   readonly reason: GapReason;
 } & Place;
 
+/** Which lease, in words that need no fence. */
+interface LeaseName extends Place {
+  readonly group: string;
+  readonly deliveries: number;
+}
+
+type LeaseHappened = {
+  readonly op: "lease";
+  readonly kind: "invoke";
+  readonly failures: number;
+} & LeaseName;
+
+/** `fail`: it was refused, because the lease was not held any more. `info`: nobody knows. */
+type SettleHappened = {
+  readonly op: "settle";
+  readonly kind: "invoke" | "ok" | "fail" | "info";
+  readonly outcome: "ack" | "retry" | "reject" | "release";
+} & LeaseName;
+
 /** What can be in a history. */
-export type Happened = PublishHappened | SubscribeHappened | DeliverHappened | GapHappened;
+export type Happened =
+  | PublishHappened
+  | SubscribeHappened
+  | DeliverHappened
+  | GapHappened
+  | LeaseHappened
+  | SettleHappened;
 
 export type HistoryEvent = Happened & {
   /** One life of one process. Started again, it is another. */
