@@ -24,8 +24,18 @@ const roots = ["main", "index", "server", "config"];
 const homes: Record<string, readonly string[]> = {
   ws: ["server/src/socket/", "client/src/node.ts", "client/src/transport"],
   lmdb: ["server/src/engine/lmdb/"],
-  zod: ["shared/src/envelopes.ts", "server/src/codec", "server/src/session", "server/src/config"],
+  zod: [
+    "shared/src/envelopes.ts",
+    "shared/src/fields.ts",
+    "shared/src/group.ts",
+    "shared/src/administration.ts",
+    "server/src/codec",
+    "server/src/session",
+    "server/src/config",
+  ],
   nanoid: ["server/src/runtime/"],
+  tinyqueue: ["server/src/hub/"],
+  "string-width": ["server/src/command/"],
 };
 
 /** Where the clock, timers and randomness of the machine may be used; everywhere else they are passed in. */
