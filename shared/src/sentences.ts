@@ -55,7 +55,7 @@ const hubSentences = {
   "unknown-group": "There is no such group.",
   "unknown-cursor": "There is no such cursor.",
   "cursor-reset": "The cursor was reset; a new subscription goes on from where it is now.",
-  "taken-over": "Another session of this subscriber took over the pattern.",
+  "taken-over": "Another session took over: of this subscriber in this pattern, or of this member.",
 } as const satisfies Partial<Record<ErrorCode, string>>;
 
 /** Every error's sentence. */

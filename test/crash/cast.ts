@@ -1,7 +1,7 @@
 /** Everyone in the crash test: the hub and its clients, each a process, and the test's own eyes on them. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as after, setImmediate as turn } from "node:timers/promises";
 import { admin } from "@dogear/client/admin";
 import type { Offset } from "@dogear/shared";
 import { build } from "esbuild";
@@ -106,6 +106,14 @@ export class Cast {
 
   async restartWorker(): Promise<void> {
     await this.#restart(this.#workers);
+  }
+
+  /** Freezes a worker for longer than its leases last. When it goes on it settles what others have by then. */
+  async freezeWorker(): Promise<void> {
+    const { process } = this.#workers[Math.floor(this.#random() * this.#workers.length)] as Role;
+    process?.signal("SIGSTOP");
+    await after(1.5 * crew.options.leaseMs);
+    process?.signal("SIGCONT");
   }
 
   /** Lets the publishers finish, waits until everybody has everything, and lets them go. */

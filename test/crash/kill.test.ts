@@ -32,6 +32,7 @@ test(
       if (kill % 5 === 2) restarts.push(cast.restartPublisher());
       if (kill % 4 === 1) restarts.push(cast.restartSubscriber());
       if (kill % 3 === 0) restarts.push(cast.restartWorker());
+      if (kill % 7 === 4) restarts.push(cast.freezeWorker());
       // Not a wait for anything: this moment is the fault.
       await after(30 + random() * 370);
       // Asked to stop under load, it must keep the same promises.

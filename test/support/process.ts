@@ -84,6 +84,11 @@ export class ChildProcess {
     });
   }
 
+  /** Sends a signal that does not end it: to freeze it, or to let it go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    if (this.#group !== undefined && !this.#ended) signalGroup(this.#group, signal);
+  }
+
   /** Sends a signal and waits for the end. */
   kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
     if (this.#group !== undefined && !this.#ended) signalGroup(this.#group, signal);

@@ -14,6 +14,8 @@ export interface MemberSession {
   sendLeased(member: number, leased: readonly LeasedText[]): void;
   say(envelope: MemberSays): void;
   refuse(mistake: Mistake): void;
+  /** Whether it has not ended. */
+  isMember(member: Member): boolean;
   /** The group has ended the member. */
   endMember(member: Member, error: DogearError): void;
 }
@@ -82,7 +84,8 @@ export class Member implements Port {
   }
 
   settled(fences: readonly number[]): void {
-    this.#parts.session.say({ is: "settled", member: this.number, fences });
+    // After the client was told that it has ended, its number may be another member's.
+    if (this.#parts.session.isMember(this)) this.#parts.session.say({ is: "settled", member: this.number, fences });
   }
 
   end(code: ErrorCode): void {

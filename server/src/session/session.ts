@@ -198,9 +198,13 @@ export class Session implements SubscriptionSession, MemberSession {
     this.say({ is: "unsubscribed", subscription: subscription.number, code, message });
   }
 
+  isMember(member: Member): boolean {
+    return this.members.get(member.number) === member;
+  }
+
   /** The group has ended a member: tells the client why. */
   endMember(member: Member, { code, message }: DogearError): void {
-    if (this.members.get(member.number) !== member) return;
+    if (!this.isMember(member)) return;
     this.members.delete(member.number);
     this.#ended.member.add(member.number);
     this.say({ is: "left", member: member.number, code, message });

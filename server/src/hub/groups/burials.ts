@@ -51,6 +51,7 @@ export class Burials {
       this.#running = undefined;
     });
     await this.#running;
+    if (this.#stopped && dying.size > 0) throw dogearError("unavailable");
   }
 
   /** Ends; resolves when what is being appended has been. */

@@ -109,7 +109,8 @@ export class Group {
     if (this.#closed) throw dogearError("group-deleted");
     this.#ports.get(id)?.end("taken-over");
     this.#ports.set(id, port);
-    const kept = this.#shift.leases.join(id, window, new Set(holding), this.#parts.clock.monotonic());
+    const shift = this.#shift;
+    const kept = shift.leases.join(id, window, new Set(holding), this.#parts.clock.monotonic());
     // The new fences are durable before anyone hears of them.
     this.#ledger.touch();
     try {
@@ -118,8 +119,8 @@ export class Group {
       this.detach(port, id);
       throw error;
     }
-    // While it was stored a lease may have run out.
-    const held = kept.filter(({ item, fence }) => item.lease?.fence === fence);
+    // While it was stored a lease may have run out, or all of them, by a reset.
+    const held = kept.filter(({ item, fence }) => !shift.isOver && item.lease?.fence === fence);
     return {
       epoch: epochOf(this.namespace.log.lineage),
       policy: this.head.policy,

@@ -117,7 +117,10 @@ export class Leases {
   succeed(before: Leases, now: number): void {
     for (const { lease, ...item } of before.items.values()) {
       if (!item.redriven) continue;
-      const kept: Item = { ...item, stage: lease === undefined ? item.stage : "waiting", lease: undefined };
+      // What was leased and never sent was not delivered.
+      const deliveries = item.deliveries - (lease?.until === Number.POSITIVE_INFINITY ? 1 : 0);
+      const stage = lease === undefined ? item.stage : "waiting";
+      const kept: Item = { ...item, stage, deliveries, lease: undefined };
       this.#parts.journal.store(kept);
       this.restore(kept, now);
     }
