@@ -26,6 +26,11 @@ export function locate(
   return offset <= last ? { offset, gap: undefined } : lostAfter(last as Offset);
 }
 
+/** The last offset of an incarnation that today's log still has. */
+export function endOf(lineage: readonly Era[], bounds: Bounds, epoch: Epoch): Offset {
+  return locate(lineage, bounds, { epoch, offset: Number.MAX_SAFE_INTEGER as Offset }).offset;
+}
+
 function lostAfter(offset: Offset): { readonly offset: Offset; readonly gap: Gap } {
   return { offset, gap: { from: offset, to: null, reason: "epoch" } };
 }

@@ -1,5 +1,5 @@
 /** Stored messages as text, one at a time: for the few that the hub must look into, or read again. */
-import type { Offset, Pattern } from "@dogear/shared";
+import type { Offset, Pattern, WireMessage } from "@dogear/shared";
 import { payloadsIn } from "../codec/payloads.ts";
 import type { Log } from "../engine/engine.ts";
 import { textOf } from "../engine/text.ts";
@@ -9,6 +9,14 @@ export function payloadOf(text: Buffer): Buffer {
   const [payload] = payloadsIn(text);
   if (payload === undefined) throw new Error("A stored message has no payload.");
   return text.subarray(payload.start, payload.end);
+}
+
+/** The optional fields of a message that the hub writes itself, as `Draft.attributes` in the engine's seam. */
+export function attributesText(attributes: Pick<WireMessage, "type" | "key" | "headers">): string {
+  return Object.entries(attributes)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
+    .join("");
 }
 
 /** A page to find wanted messages in: those that follow are often wanted too. */

@@ -1,7 +1,7 @@
 /** Writes dead letters, and reads them when the group is given them once more (P-61, P-63). */
 import { type Channel, hubHeaderPrefix, type Offset, type WireMessage } from "@dogear/shared";
 import type { Unnumbered } from "../sequencer.ts";
-import { payloadOf } from "../texts.ts";
+import { attributesText, payloadOf } from "../texts.ts";
 import type { Item } from "./item.ts";
 
 const header = {
@@ -60,11 +60,4 @@ export function redrivenText(text: Buffer): Buffer {
   const attributes = attributesText({ type, key, headers });
   const start = Buffer.from(`{"offset":${offset},"channel":"${original}","time":${time}${attributes},"data":`);
   return Buffer.concat([start, payloadOf(text), Buffer.from("}")]);
-}
-
-function attributesText(attributes: Pick<WireMessage, "type" | "key" | "headers">): string {
-  return Object.entries(attributes)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
-    .join("");
 }

@@ -21,6 +21,7 @@ import { dispatch } from "./dispatch.ts";
 import type { Intake } from "./intake.ts";
 import type { Item } from "./item.ts";
 import type { Grant, Leases, Settlement } from "./leases.ts";
+import type { Member } from "./members.ts";
 import type { Joined, Port } from "./port.ts";
 import type { GroupHead } from "./record.ts";
 import { recover } from "./recovery.ts";
@@ -130,7 +131,7 @@ export class Group {
 
   /** The connection takes more, or does not. */
   open(port: Port, id: string, open: boolean): void {
-    const member = this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
+    const member = this.#memberOf(port, id);
     if (member === undefined || member.open === open) return;
     member.open = open;
     this.#shift.leases.members.changed(member);
@@ -139,7 +140,7 @@ export class Group {
 
   /** Settles what a member holds; returns the fences that it does not hold. Those it does are confirmed to the port. */
   settle(port: Port, id: string, fences: readonly number[], settlement: Settlement): readonly number[] {
-    const member = this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
+    const member = this.#memberOf(port, id);
     if (member === undefined) return fences;
     const now = this.#parts.clock.monotonic();
     const lost: number[] = [];
@@ -161,7 +162,7 @@ export class Group {
    * has, and that is durable.
    */
   async leave(port: Port, id: string, holding: readonly Offset[]): Promise<void> {
-    const member = this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
+    const member = this.#memberOf(port, id);
     if (member === undefined) return;
     this.#shift.leases.leave(member, new Set(holding));
     const gone = this.#departures.wait(port, id);
@@ -255,7 +256,8 @@ export class Group {
   async close(): Promise<void> {
     await this.#stop(undefined);
     await this.#shift.burials.stop();
-    await this.#ledger.flush();
+    // What is not stored is read, or comes, again.
+    await this.#ledger.flush().catch((error: unknown) => this.#say(error));
     this.#letGo();
     for (const confirm of this.#confirmations.splice(0)) confirm();
   }
@@ -289,9 +291,9 @@ export class Group {
     const shift = this.#shift;
     const { leases } = shift;
     const grants = this.#isActive() ? leases.grant(clock.now(), roundMax) : [];
-    if (this.#isActive() && (this.#shift.leases.canGrant || this.#shift.intake.canRead)) this.wake();
-    if (this.#shift.leases.dying.size > 0 && clock.monotonic() >= this.#buryAfter) {
-      void this.#shift.bury().catch((error: unknown) => {
+    if (this.#isActive() && (leases.canGrant || shift.intake.canRead)) this.wake();
+    if (leases.dying.size > 0 && clock.monotonic() >= this.#buryAfter) {
+      void shift.bury().catch((error: unknown) => {
         this.#failed(error);
         this.#buryAfter = this.#rounds.retry();
       });
@@ -333,6 +335,11 @@ export class Group {
     }
   }
 
+  /** The member of a connection, as long as no other took over. */
+  #memberOf(port: Port, id: string): Member | undefined {
+    return this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
+  }
+
   #confirm(confirmation: () => void): void {
     this.#confirmations.push(confirmation);
     this.wake();
@@ -346,8 +353,12 @@ export class Group {
 
   #failed(error: unknown): void {
     if (this.#closed) return;
-    this.#parts.logger.error("group.failed", { ...this.#facts(), error });
+    this.#say(error);
     if (error instanceof LedgerLostError) void this.#stop("internal");
+  }
+
+  #say(error: unknown): void {
+    this.#parts.logger.error("group.failed", { ...this.#facts(), error });
   }
 
   #newShift(): Shift {

@@ -1,7 +1,7 @@
 /** All groups of a hub: found, begun by their first member, and opened again after a restart. */
 import { type DeclaredPolicy, dogearError, isChannel, type Offset, type Pattern } from "@dogear/shared";
 import type { State } from "../../engine/engine.ts";
-import { epochOf, locate } from "../../engine/lineage.ts";
+import { endOf, epochOf } from "../../engine/lineage.ts";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { Ledger } from "../ledger.ts";
@@ -164,8 +164,7 @@ export class Groups {
   /** Where the log has lost its end, so have the group's places. */
   async #moveToToday({ log }: Namespace, name: string, ledger: Ledger<GroupHead, Item>): Promise<void> {
     const { head } = ledger;
-    const beyond = { epoch: head.epoch, offset: Number.MAX_SAFE_INTEGER as Offset };
-    const { offset: last } = locate(log.lineage, await log.bounds(), beyond);
+    const last = endOf(log.lineage, await log.bounds(), head.epoch);
     const back = (offset: Offset) => Math.min(offset, last) as Offset;
     if (head.position > last) {
       this.#parts.logger.warn("group.gap", { group: name, from: last, to: null, reason: "epoch" });

@@ -1,7 +1,7 @@
 /** How a namespace's schedules are written down: how far its slips were taken in, and pages of those that wait. */
 import type { Epoch, Offset } from "@dogear/shared";
 import type { State } from "../../engine/engine.ts";
-import { epochOf, locate } from "../../engine/lineage.ts";
+import { endOf, epochOf } from "../../engine/lineage.ts";
 import { Ledger, type LedgerEntry, type LedgerFormat, type LedgerKeys } from "../ledger.ts";
 import type { Namespace } from "../namespace.ts";
 
@@ -62,8 +62,7 @@ export async function loadSchedules(
   }
   const { head } = ledger;
   if (head.epoch === epoch) return { ledger, lost: 0 };
-  const beyond = { epoch: head.epoch, offset: Number.MAX_SAFE_INTEGER as Offset };
-  const { offset: last } = locate(log.lineage, await log.bounds(), beyond);
+  const last = endOf(log.lineage, await log.bounds(), head.epoch);
   const gone = [...ledger.entries()].filter(({ offset }) => offset > last);
   for (const { offset } of gone) ledger.remove(offset);
   head.epoch = epoch;

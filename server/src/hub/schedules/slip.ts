@@ -8,7 +8,7 @@
 import { type Channel, hubHeaderPrefix, isChannel, type Offset, type Pattern, type WireMessage } from "@dogear/shared";
 import { expiresAttribute, shorter } from "../expiry.ts";
 import type { Unnumbered } from "../sequencer.ts";
-import { payloadOf } from "../texts.ts";
+import { attributesText, payloadOf } from "../texts.ts";
 
 const header = {
   /** The channel it is for. */
@@ -102,11 +102,4 @@ function withHeaders(attributes: string, added: Readonly<Record<string, string>>
   if (!attributes.endsWith("}")) return `${attributes},"headers":${text}`;
   const comma = attributes.endsWith("{}") ? "" : ",";
   return `${attributes.slice(0, -1)}${comma}${text.slice(1)}`;
-}
-
-function attributesText(attributes: Pick<WireMessage, "type" | "key" | "headers">): string {
-  return Object.entries(attributes)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
-    .join("");
 }
