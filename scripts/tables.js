@@ -33,8 +33,8 @@ function limitTable() {
 
 /** A value in the largest unit that leaves it whole. A limit's name ends with what it counts. */
 function quantity(name, value) {
-  if (name.endsWith("Ms")) return inUnits(value, durations);
-  if (/Bytes(Max)?$/.test(name)) return inUnits(value, sizes);
+  if (/Ms(Max)?$/.test(name)) return inUnits(value, durations);
+  if (/Bytes(PerSecond)?(Max)?$/.test(name)) return inUnits(value, sizes);
   return value.toLocaleString("en");
 }
 

@@ -3,7 +3,7 @@
  *
  *     client ──▶ shared ◀── server          command, demo ──▶ client, server's index
  *
- *     in the server, downwards only:   socket  session  hub  codec  access  engine  runtime
+ *     in the server, downwards only:   socket  http  session  hub  codec  access  engine  runtime
  *
  * It reads the sources; it runs none of them.
  */
@@ -12,7 +12,7 @@ import { describe, expect, test } from "vitest";
 import { readSources, type Source } from "./support/sources.ts";
 
 /** The server's layers. A file imports its own layer and those after it. */
-const layers = ["socket", "session", "hub", "codec", "access", "engine", "runtime"];
+const layers = ["socket", "http", "session", "hub", "codec", "access", "engine", "runtime"];
 
 /** They use the hub from outside, as its users do. */
 const outside = ["command", "demo"];
@@ -30,9 +30,16 @@ const homes: Record<string, readonly string[]> = {
     "shared/src/group.ts",
     "shared/src/administration.ts",
     "server/src/codec",
-    "server/src/session",
+    "server/src/access/",
     "server/src/config",
+    "server/src/http/",
   ],
+  jose: ["server/src/access/", "server/src/command/"],
+  pino: ["server/src/runtime/"],
+  "prom-client": ["server/src/runtime/"],
+  hono: ["server/src/http/"],
+  "@hono/node-server": ["server/src/http/"],
+  "@hono/zod-openapi": ["server/src/http/"],
   nanoid: ["server/src/runtime/"],
   tinyqueue: ["server/src/hub/"],
   "string-width": ["server/src/command/"],

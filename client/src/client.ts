@@ -248,6 +248,8 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
     if (envelope.is === "welcome") {
       this.#publisher.welcomed(envelope.time);
       this.#subscriptions.welcomed();
+    } else if (envelope.is === "refreshed") {
+      return;
     } else if ("number" in envelope) {
       this.#publisher.received(envelope);
     } else if ("member" in envelope || "request" in envelope) {

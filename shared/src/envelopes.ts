@@ -20,6 +20,7 @@ import {
   nameLengthMax,
   refusedMax,
   retryMsMax,
+  tokenLengthMax,
 } from "./limits.ts";
 import type { Durability, GapReason, Offset } from "./position.ts";
 
@@ -37,9 +38,13 @@ const request = z.number().int().positive();
 const fence = z.number().int().positive();
 const fences = z.array(fence).min(1).max(leasesMax) as z.ZodType<readonly number[]>;
 
+/** Whatever the hub is configured to accept: a JWT, or an API key. */
+const token = z.string().min(1).max(tokenLengthMax);
+
 const hello = z.strictObject({
   is: z.literal("hello"),
   protocol: z.number().int(),
+  token: token.optional(),
   subscriber: identity.optional(),
   producer: z
     .strictObject({
@@ -54,6 +59,9 @@ const hello = z.strictObject({
     .optional(),
   heartbeatMs: z.number().int().min(heartbeatMsBounds.min).max(heartbeatMsBounds.max).optional(),
 });
+
+/** A new token in place of the session's, for the same user. */
+const refresh = z.strictObject({ is: z.literal("refresh"), token });
 
 const subscribe = z.strictObject({
   is: z.literal("subscribe"),
@@ -132,6 +140,7 @@ const pong = z.strictObject({ is: z.literal("pong") });
 /** What a client says. */
 export const clientEnvelope = z.discriminatedUnion("is", [
   hello,
+  refresh,
   subscribe,
   unsubscribe,
   ack,
@@ -151,9 +160,20 @@ const welcome = z.strictObject({
   protocol: z.literal(protocolVersion),
   hub: z.string(),
   session: z.string(),
+  /** Who the token names. */
+  user: z.string(),
+  /** When the token expires, by the hub's clock; never, where it is left out. */
+  expires: milliseconds.optional(),
   time: milliseconds,
   heartbeatMs: milliseconds,
   limits: z.record(z.string(), z.number()) as unknown as z.ZodType<Limits>,
+});
+
+const refreshed = z.strictObject({
+  is: z.literal("refreshed"),
+  /** When the new token expires, and the hub's time. */
+  expires: milliseconds.optional(),
+  time: milliseconds,
 });
 
 const subscribed = z.strictObject({
@@ -287,6 +307,7 @@ const ping = z.strictObject({ is: z.literal("ping") });
 /** What a hub says. */
 export const hubEnvelope = z.discriminatedUnion("is", [
   welcome,
+  refreshed,
   subscribed,
   unsubscribed,
   messages,
@@ -306,6 +327,7 @@ export const hubEnvelope = z.discriminatedUnion("is", [
 ]);
 
 export type Hello = z.infer<typeof hello>;
+export type Refresh = z.infer<typeof refresh>;
 export type Subscribe = z.infer<typeof subscribe>;
 export type Unsubscribe = z.infer<typeof unsubscribe>;
 export type Ack = z.infer<typeof ack>;
@@ -317,6 +339,7 @@ export type Ask = z.infer<typeof ask>;
 export type ClientEnvelope = z.infer<typeof clientEnvelope>;
 
 export type Welcome = z.infer<typeof welcome>;
+export type Refreshed = z.infer<typeof refreshed>;
 export type Subscribed = z.infer<typeof subscribed>;
 export type Unsubscribed = z.infer<typeof unsubscribed>;
 export type WireMessage = z.infer<typeof message>;

@@ -18,10 +18,23 @@ export const errors = {
   "hello-timeout": { retry: "reconnect", closeCode: 4002 },
   "heartbeat-timeout": { retry: "reconnect", closeCode: 4003 },
   internal: { retry: "reconnect", closeCode: 4004 },
+  "token-expired": { retry: "reconnect", closeCode: 4005 },
+  disconnected: { retry: "reconnect", closeCode: 4006 },
+  "too-many-connections": { retry: "reconnect", closeCode: 4007 },
   malformed: { retry: "no", closeCode: 4500 },
   "unsupported-protocol": { retry: "no", closeCode: 4501 },
   "hello-expected": { retry: "no", closeCode: 4502 },
   "too-many-errors": { retry: "no", closeCode: 4503 },
+  unauthorized: { retry: "no", closeCode: 4504 },
+  revoked: { retry: "no", closeCode: 4505 },
+  "hello-too-large": { retry: "no", closeCode: 4506 },
+
+  forbidden: { retry: "no" },
+  "rate-limited": { retry: "later" },
+  "origin-refused": { retry: "no" },
+  "invalid-request": { retry: "no" },
+  "not-found": { retry: "no" },
+  "unknown-session": { retry: "no" },
 
   "invalid-envelope": { retry: "no" },
   "invalid-channel": { retry: "no" },
@@ -61,6 +74,7 @@ export const errors = {
   "queue-full": { retry: "later" },
   "draft-dropped": { retry: "later" },
   gap: { retry: "no" },
+  "token-failed": { retry: "later" },
 } as const satisfies Record<string, ErrorSpec>;
 
 /** A name in the registry. */

@@ -32,6 +32,8 @@ export type {
   Messages,
   Publish,
   Published,
+  Refresh,
+  Refreshed,
   Scheduled,
   Settle,
   Settled,
@@ -70,9 +72,11 @@ export {
   nameLengthMax,
   refusedMax,
   retryMsMax,
+  tokenLengthMax,
 } from "./limits.ts";
 export {
   type Channel,
+  covers,
   isChannel,
   isPattern,
   isReserved,

@@ -21,6 +21,8 @@ export interface Limits {
   readonly outboxBytesMax: number;
   /** Bytes of drafts that one session may have waiting for the log before the hub stops reading from it. */
   readonly draftBytesMax: number;
+  /** Bytes that a connection may send before its hello has arrived, the hello included. */
+  readonly helloBytesMax: number;
   /** Time a connection has to say hello. */
   readonly helloTimeoutMs: number;
   /** How often the hub pings; a client may ask for another in its hello, between 1 s and 15 minutes. */
@@ -38,6 +40,29 @@ export interface Limits {
   readonly groupUnsettledMax: number;
   /** Most messages that wait in one namespace for the time they are due. */
   readonly scheduledMax: number;
+  /** Connections that the hub takes, over WebSocket and HTTP. */
+  readonly connectionsMax: number;
+  /**
+   * Connections of one address, and how many of them may begin in a second. The hub's own machine is not limited, unless
+   * it says in a trusted proxy's header for whom it comes.
+   */
+  readonly addressConnectionsMax: number;
+  readonly addressHandshakesPerSecondMax: number;
+  /** Sessions of one user. Limits per user do not bind the one user of a hub that has no tokens. */
+  readonly userConnectionsMax: number;
+  /** Subscriptions and members of all sessions of one user. */
+  readonly userSubscriptionsMax: number;
+  /** Drafts of one user in a second, and their bytes; up to a second's worth may come at once. */
+  readonly userPublishesPerSecondMax: number;
+  readonly userPublishBytesPerSecondMax: number;
+  /** Bytes that one user's subscriptions read from the log in a second to catch up. They wait; nothing is refused. */
+  readonly userReplayBytesPerSecondMax: number;
+  /** How long a request over HTTP may wait for messages. */
+  readonly pollMsMax: number;
+  /** How long a ticket is good for. */
+  readonly ticketMs: number;
+  /** How long a hub that was told to stop may take to finish what is under way. */
+  readonly drainMs: number;
 }
 
 const second = 1_000;
@@ -56,6 +81,7 @@ export const defaultLimits: Limits = {
   windowBytesMax: 16 * MiB,
   outboxBytesMax: 1 * MiB,
   draftBytesMax: 8 * MiB,
+  helloBytesMax: 64 * KiB,
   helloTimeoutMs: 10 * second,
   heartbeatMs: 25 * second,
   heartbeatGraceMs: 10 * second,
@@ -65,6 +91,17 @@ export const defaultLimits: Limits = {
   deduplicationIdsMax: 1_000_000,
   groupUnsettledMax: 100_000,
   scheduledMax: 1_000_000,
+  connectionsMax: 50_000,
+  addressConnectionsMax: 1_000,
+  addressHandshakesPerSecondMax: 100,
+  userConnectionsMax: 1_000,
+  userSubscriptionsMax: 10_000,
+  userPublishesPerSecondMax: 10_000,
+  userPublishBytesPerSecondMax: 16 * MiB,
+  userReplayBytesPerSecondMax: 64 * MiB,
+  pollMsMax: 60 * second,
+  ticketMs: 30 * second,
+  drainMs: 10 * second,
 };
 
 /** What a client may ask for as its heartbeat: up to 15 minutes. */
@@ -94,6 +131,9 @@ export const browseMax = 1_000;
 
 /** Longest `key`, `id`, `producer` and `subscriber`, in characters. */
 export const nameLengthMax = 128;
+
+/** Longest token, in characters. */
+export const tokenLengthMax = 8_192;
 
 /** Most numbers that `hello` can name as refused. */
 export const refusedMax = 10_000;

@@ -62,6 +62,22 @@ export function matcher(pattern: Pattern): (channel: Channel) => boolean {
   };
 }
 
+/**
+ * Whether everything that one pattern can ever select is selected by another: `a.>` covers `a.*` and `a.b.>`, and `a.*`
+ * covers neither `a.>` nor `a.$b`. Namespaces are not looked at: `>` covers every pattern but those with a `$`.
+ */
+export function covers(granted: Pattern, asked: Pattern): boolean {
+  const grants = granted.split(".");
+  const asks = asked.split(".");
+  for (const [i, grant] of grants.entries()) {
+    const ask = asks[i];
+    if (ask === undefined) return false;
+    if (grant === ">") return asks.slice(i).every((level) => !level.startsWith("$"));
+    if (grant === "*" ? ask === ">" || ask.startsWith("$") : grant !== ask) return false;
+  }
+  return grants.length === asks.length;
+}
+
 /** The namespace that holds a channel or pattern: the first level if it names a configured one, else `default`. */
 export function namespaceOf(name: Channel | Pattern, configured: { has(namespace: string): boolean }): string {
   const dot = name.indexOf(".");

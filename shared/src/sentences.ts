@@ -19,6 +19,7 @@ export const clientSentences = {
   "queue-full": "The publish queue is full.",
   "draft-dropped": "The draft was dropped from a full publish queue to make room for a newer one.",
   gap: "Messages were removed before this subscriber saw them.",
+  "token-failed": "The function that fetches the token failed.",
 } as const satisfies Partial<Record<ErrorCode, string>>;
 
 /** Errors that only a hub raises. */
@@ -31,6 +32,18 @@ const hubSentences = {
   "unsupported-protocol": "The hub does not speak this version of the protocol.",
   "hello-expected": "The first envelope must be a hello, and there must be only one.",
   "too-many-errors": "The session made too many mistakes.",
+  "token-expired": "The token has expired. Come back with a new one.",
+  disconnected: "An operator ended this session.",
+  "too-many-connections": "As many connections are open as may be, or they come too fast. Come back later.",
+  unauthorized: "The hub needs a token or key that it accepts.",
+  revoked: "The token was revoked. Sign in again.",
+  "hello-too-large": "More came than a connection may send before the hub knows who it is.",
+  forbidden: "The token does not allow this.",
+  "rate-limited": "More is asked for than this user may have in a second. Ask again later.",
+  "origin-refused": "Pages of this origin may not use this hub.",
+  "invalid-request": "The request is not one that this address takes.",
+  "not-found": "There is nothing at this address.",
+  "unknown-session": "There is no such session.",
   "invalid-envelope": "The envelope does not match its schema.",
   "payload-too-deep": "The payload nests arrays and objects deeper than the hub accepts.",
   "out-of-order": "The draft's number is not the producer's next; the drafts before it are missing.",
@@ -40,7 +53,7 @@ const hubSentences = {
   "memory-namespace": "This namespace is kept in memory only, so it has no durable cursors, groups or schedules.",
   "subscription-in-use": "The session already has a subscription of this number.",
   "unknown-subscription": "The session has no subscription of this number.",
-  "too-many-subscriptions": "The session has as many subscriptions as it may.",
+  "too-many-subscriptions": "The session, or its user, has as many subscriptions as may be.",
   "ack-beyond-sent": "The offset acknowledged is beyond what was sent; the cursor did not move.",
   "too-many-scheduled":
     "As many messages wait for their time in this namespace as may; schedule it when some were delivered.",

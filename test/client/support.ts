@@ -134,6 +134,7 @@ export class FakeSocket {
       protocol: 1,
       hub: "test",
       session: "s",
+      user: "u",
       time,
       heartbeatMs: 25_000,
       limits: { ...defaultLimits, ...limits },

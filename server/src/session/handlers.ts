@@ -33,6 +33,7 @@ const handlers: Handlers = {
   settle,
   leave,
   ask,
+  refresh: async (session) => session.say({ is: "refreshed", time: session.parts.clock.now() }),
   pong: async () => {},
 };
 
@@ -57,6 +58,7 @@ async function hello(session: Session, { protocol, subscriber, producer, ...aske
     protocol: protocolVersion,
     hub: name,
     session: session.id,
+    user: anonymous,
     time: clock.now(),
     heartbeatMs,
     limits,
