@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
+import { Origins } from "./access/origins.ts";
 import { hubJsonCodec } from "./codec/json.ts";
 import type { Config } from "./config.ts";
 import { parseConfig } from "./config.ts";
@@ -13,6 +14,7 @@ import { handle } from "./session/handlers.ts";
 import { Heartbeats } from "./session/heartbeats.ts";
 import { notFound } from "./socket/http.ts";
 import { Listener } from "./socket/listener.ts";
+import { Proxies } from "./socket/peer.ts";
 
 export interface ServerOptions {
   /** The folder of the data, created where it is missing. */
@@ -54,6 +56,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const listener = new Listener({
       host,
       port,
+      tls: undefined,
+      proxies: new Proxies([]),
+      origins: new Origins({ origins: [], hosts: [], isOpen: hub.access.isOpen }),
       codecs: new Map([[codec.subprotocol, codec]]),
       session: { ...runtime, hub, limits, heartbeats: new Heartbeats(systemClock), name: `dogear/${version}`, handle },
       http: options.http ?? notFound,

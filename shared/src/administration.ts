@@ -4,7 +4,7 @@
  * Loads zod, as the envelopes do; a client needs the types alone.
  */
 import { z } from "zod";
-import { channel, from, milliseconds, offset, pattern, position } from "./fields.ts";
+import { channel, epoch, from, milliseconds, offset, pattern, position } from "./fields.ts";
 import { type GroupPolicy, groupName, groupPolicy } from "./group.ts";
 import { browseMax, listMax, nameLengthMax } from "./limits.ts";
 
@@ -21,6 +21,24 @@ const listing = { after: z.string().max(2_048).optional(), limit: z.number().int
 
 /** One request. `do` says what for. */
 export const action = z.discriminatedUnion("do", [
+  /** The namespaces there are; answered with a {@link NamespaceList}. */
+  z.strictObject({ do: z.literal("list-namespaces") }),
+  /** The channels that have messages, ordered by name; answered with a {@link ChannelList}. */
+  z.strictObject({ do: z.literal("list-channels"), namespace: z.string().max(nameLengthMax).optional(), ...listing }),
+  /** The sessions of this hub, ordered by id; answered with a {@link SessionList}. */
+  z.strictObject({ do: z.literal("list-sessions"), ...listing }),
+  /** Ends a session with `disconnected`; answered with `null`. Its client may come back. */
+  z.strictObject({ do: z.literal("disconnect"), session: text }),
+  /**
+   * Refuses a token by its id (`jti`), or the tokens of a user that were issued before a time, now where none is given, from
+   * now on, and ends the sessions that came with them; answered with a {@link Revoked}.
+   */
+  z.strictObject({
+    do: z.literal("revoke"),
+    token: text.max(128).optional(),
+    user: identity.optional(),
+    before: milliseconds.optional(),
+  }),
   /** Takes back a message that was scheduled; answered with `null`. */
   z.strictObject({
     do: z.literal("cancel"),
@@ -52,6 +70,44 @@ export const action = z.discriminatedUnion("do", [
   z.strictObject({ do: z.literal("redrive"), ...group }),
   z.strictObject({ do: z.literal("cancel-redrive"), ...group }),
 ]);
+
+export const namespaceReport = z.strictObject({
+  namespace: z.string(),
+  durability: z.enum(["memory", "process", "disk", "quorum"]),
+  retention: z.strictObject({ ageMs: milliseconds.nullable(), bytes: z.number().int().nonnegative().nullable() }),
+  ttlMs: milliseconds.optional(),
+  epoch,
+  /** The oldest offset that is kept, one past the newest where none is. */
+  oldest: offset,
+  newest: offset,
+  /** Messages that wait for their time. */
+  scheduled: z.number().int().nonnegative(),
+});
+
+export const channelReport = z.strictObject({
+  channel,
+  namespace: z.string(),
+  /** Messages that are kept. */
+  messages: z.number().int().nonnegative(),
+});
+
+export const sessionReport = z.strictObject({
+  session: z.string(),
+  user: z.string(),
+  subscriber: z.string().optional(),
+  address: z.string(),
+  /** When it was welcomed. */
+  since: milliseconds,
+  /** When its token expires. */
+  expires: milliseconds.optional(),
+  subscriptions: z.number().int().nonnegative(),
+  members: z.number().int().nonnegative(),
+});
+
+export const revoked = z.strictObject({
+  /** Sessions that were ended. */
+  sessions: z.number().int().nonnegative(),
+});
 
 /** How much there is between a place and the end of the log. */
 const lag = z.strictObject({
@@ -128,10 +184,20 @@ export const browsed = z.strictObject({
   head: offset,
 });
 
+export const namespaceList = z.strictObject({ namespaces: z.array(namespaceReport) });
+export const channelList = z.strictObject({ channels: z.array(channelReport), next: z.string().optional() });
+export const sessionList = z.strictObject({ sessions: z.array(sessionReport), next: z.string().optional() });
 export const cursorList = z.strictObject({ cursors: z.array(cursorReport), next: z.string().optional() });
 export const groupList = z.strictObject({ groups: z.array(groupReport), next: z.string().optional() });
 
 export type Action = z.infer<typeof action>;
+export type NamespaceReport = z.infer<typeof namespaceReport>;
+export type NamespaceList = z.infer<typeof namespaceList>;
+export type ChannelReport = z.infer<typeof channelReport>;
+export type ChannelList = z.infer<typeof channelList>;
+export type SessionReport = z.infer<typeof sessionReport>;
+export type SessionList = z.infer<typeof sessionList>;
+export type Revoked = z.infer<typeof revoked>;
 export type Lag = z.infer<typeof lag>;
 export type CursorReport = z.infer<typeof cursorReport>;
 export type CursorList = z.infer<typeof cursorList>;

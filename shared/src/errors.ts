@@ -21,6 +21,7 @@ export const errors = {
   "token-expired": { retry: "reconnect", closeCode: 4005 },
   disconnected: { retry: "reconnect", closeCode: 4006 },
   "too-many-connections": { retry: "reconnect", closeCode: 4007 },
+  "access-unavailable": { retry: "reconnect", closeCode: 4008 },
   malformed: { retry: "no", closeCode: 4500 },
   "unsupported-protocol": { retry: "no", closeCode: 4501 },
   "hello-expected": { retry: "no", closeCode: 4502 },
@@ -84,6 +85,11 @@ export type ErrorCode = keyof typeof errors;
 export type ClosingErrorCode = {
   [C in ErrorCode]: (typeof errors)[C] extends { closeCode: number } ? C : never;
 }[ErrorCode];
+
+/** Whether an error closes the connection it happens on. */
+export function isClosing(code: ErrorCode): code is ClosingErrorCode {
+  return "closeCode" in errors[code];
+}
 
 /** The one error class: `code` is its name in the registry and is stable; the message is for people. */
 export class DogearError extends Error {

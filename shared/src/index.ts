@@ -2,11 +2,18 @@
 export type {
   Action,
   Browsed,
+  ChannelList,
+  ChannelReport,
   CursorList,
   CursorReport,
   GroupList,
   GroupReport,
   Lag,
+  NamespaceList,
+  NamespaceReport,
+  Revoked,
+  SessionList,
+  SessionReport,
 } from "./administration.ts";
 export {
   type ClientCodec,
@@ -51,6 +58,7 @@ export {
   DogearError,
   type ErrorCode,
   errors,
+  isClosing,
   isErrorCode,
   mayReconnect,
 } from "./errors.ts";

@@ -35,6 +35,7 @@ const hubSentences = {
   "token-expired": "The token has expired. Come back with a new one.",
   disconnected: "An operator ended this session.",
   "too-many-connections": "As many connections are open as may be, or they come too fast. Come back later.",
+  "access-unavailable": "The hub cannot check the token now. Come back later.",
   unauthorized: "The hub needs a token or key that it accepts.",
   revoked: "The token was revoked. Sign in again.",
   "hello-too-large": "More came than a connection may send before the hub knows who it is.",

@@ -167,6 +167,21 @@ export function runEngineContract(name: string, contract: EngineContract): void 
       });
     });
 
+    describe("channels", () => {
+      it("are listed by name, each with how many of its messages are kept", async () => {
+        const log = await opened();
+        await log.append(["b", "a.x", "b", "a.$dead.g"].map((channel) => draft(channel, 1)));
+        const found = [
+          { channel: "a.$dead.g", messages: 1 },
+          { channel: "a.x", messages: 1 },
+          { channel: "b", messages: 2 },
+        ];
+        expect(await log.channels("", 10)).toEqual(found);
+        expect(await log.channels("a.$dead.g", 1)).toEqual(found.slice(1, 2));
+        expect(await log.channels("b", 10)).toEqual([]);
+      });
+    });
+
     describe("follow", () => {
       it("gives everything after an offset in order, with no seam between old and new (G11)", async () => {
         const log = await opened();

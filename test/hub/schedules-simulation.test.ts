@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
 import type { Change, Engine, Log } from "../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../server/src/engine/memory/memory-engine.ts";
 import { chance } from "../support/clock.ts";
-import { JumpingClock, type Read, World } from "./scheduling.ts";
+import { anywhere, JumpingClock, type Read, World } from "./scheduling.ts";
 import { policy, settled } from "./support.ts";
 
 /** What becomes of a call that writes. Who dies in it never hears of it again. */
@@ -137,7 +137,7 @@ class Simulation {
     const one = known[Math.floor(which * known.length)];
     if (one?.id === undefined || one.cancelled !== "no") return;
     one.cancelled = "perhaps";
-    world.hub.schedules.cancel(one.id).then(
+    world.hub.schedules.cancel(one.id, anywhere).then(
       () => {
         one.cancelled = "yes";
       },

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { slipOf } from "../../server/src/hub/schedules/slip.ts";
 import { Sequencer } from "../../server/src/hub/sequencer.ts";
 import type { Answer } from "../../server/src/session/drafts.ts";
-import { type Interrupt, World } from "./scheduling.ts";
+import { anywhere, type Interrupt, World } from "./scheduling.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -134,7 +134,7 @@ describe("drafts that are due", () => {
     await world.advance(1);
     await world.advance(10_000);
     expect(await world.dataOf()).toEqual([]);
-    await world.hub.schedules.cancel(ids[0] as string);
+    await world.hub.schedules.cancel(ids[0] as string, anywhere);
     full = false;
     await world.advance(10_000);
     expect(await world.dataOf()).toEqual([2]);
@@ -188,30 +188,30 @@ describe("cancelling", () => {
       await world.schedule({ delayMs: 1, data: 1 }),
       await world.schedule({ delayMs: 1, data: 2 }),
     ];
-    await world.hub.schedules.cancel(taken);
-    expect(await refusal(world.hub.schedules.cancel(taken))).toBe("not-scheduled");
+    await world.hub.schedules.cancel(taken, anywhere);
+    expect(await refusal(world.hub.schedules.cancel(taken, anywhere))).toBe("not-scheduled");
     await world.pass(hour);
     expect(await world.dataOf()).toEqual([1]);
-    expect(await refusal(world.hub.schedules.cancel(kept))).toBe("not-scheduled");
+    expect(await refusal(world.hub.schedules.cancel(kept, anywhere))).toBe("not-scheduled");
   });
 
   it("is for good, also when the hub is killed at once (P-49)", async () => {
     const world = await World.open();
     const id = await world.schedule({ delayMs: 1, data: 1 });
-    await world.hub.schedules.cancel(id);
+    await world.hub.schedules.cancel(id, anywhere);
     const after = await World.open({ data: world.image() });
     await after.pass(hour);
     expect(await after.dataOf()).toEqual([]);
-    expect(await refusal(after.hub.schedules.cancel(id))).toBe("not-scheduled");
+    expect(await refusal(after.hub.schedules.cancel(id, anywhere))).toBe("not-scheduled");
   });
 
   it("works after a restart as before it (P-49)", async () => {
     const world = await World.open();
     const id = await world.schedule({ delayMs: hour });
     const after = await world.restart();
-    await after.hub.schedules.cancel(id);
+    await after.hub.schedules.cancel(id, anywhere);
     expect(after.hub.schedules.pending(after.namespace)).toBe(0);
-    expect(await refusal(after.hub.schedules.cancel(id))).toBe("not-scheduled");
+    expect(await refusal(after.hub.schedules.cancel(id, anywhere))).toBe("not-scheduled");
   });
 
   it("of what waits for the same commit is one commit", async () => {
@@ -224,7 +224,7 @@ describe("cancelling", () => {
     const answers = await world.publishAll(Array.from({ length: 200 }, () => ({ delayMs: hour })));
     await world.rest();
     stored = 0;
-    await Promise.all(answers.map((answer) => world.hub.schedules.cancel((answer as Scheduled).id)));
+    await Promise.all(answers.map((answer) => world.hub.schedules.cancel((answer as Scheduled).id, anywhere)));
     expect(stored).toBeLessThanOrEqual(2);
   });
 
@@ -232,7 +232,7 @@ describe("cancelling", () => {
     "what was never scheduled says so: %j (P-49)",
     async (id) => {
       const world = await World.open();
-      expect(await refusal(world.hub.schedules.cancel(id))).toBe("not-scheduled");
+      expect(await refusal(world.hub.schedules.cancel(id, anywhere))).toBe("not-scheduled");
     },
   );
 
@@ -241,7 +241,7 @@ describe("cancelling", () => {
     const [, , epoch] = /^(.+)\/(.+)\//.exec(await world.schedule({ delayMs: hour })) ?? [];
     await world.publish({ data: "a message" });
     for (const id of [`default/${epoch}/2`, `default/${epoch}/3`, `orders/${epoch}/1`]) {
-      expect(await refusal(world.hub.schedules.cancel(id))).toBe("not-scheduled");
+      expect(await refusal(world.hub.schedules.cancel(id, anywhere))).toBe("not-scheduled");
     }
   });
 
@@ -254,7 +254,7 @@ describe("cancelling", () => {
     });
     const id = await world.schedule({ delayMs: hour, data: 1 });
     full = true;
-    await expect(world.hub.schedules.cancel(id)).rejects.toThrow("the disk is full");
+    await expect(world.hub.schedules.cancel(id, anywhere)).rejects.toThrow("the disk is full");
     full = false;
     await world.pass(2 * hour);
     expect(await world.dataOf()).toEqual([1]);
@@ -320,7 +320,7 @@ describe("as many as may wait", () => {
     // A repeat takes no room.
     expect(outcome(await world.publish({ data: 2, delayMs: hour }, { number: 2, by }))).toBe("scheduled");
     await world.rest();
-    await world.hub.schedules.cancel((answers[0] as Scheduled).id);
+    await world.hub.schedules.cancel((answers[0] as Scheduled).id, anywhere);
     expect(outcome(await world.publish({ data: 6, delayMs: hour }, { number: 6, by }))).toBe("scheduled");
     await world.pass(hour);
     expect(await world.dataOf()).toEqual([5, 2, 6]);
@@ -406,7 +406,7 @@ describe("a hub that is killed", () => {
     };
     const cancel = async (data: number) => {
       cancelling.add(data);
-      await world.hub.schedules.cancel(ids.get(data) as string);
+      await world.hub.schedules.cancel(ids.get(data) as string, anywhere);
       gone.add(data);
     };
     for (const data of [1, 2, 3, 4]) await schedule(data, data * 100);
@@ -449,10 +449,10 @@ describe("retention", () => {
     await retire(5);
     await retire(5);
     expect(world.hub.schedules.pending(world.namespace)).toBe(4);
-    await world.hub.schedules.cancel(ids[1] as string);
+    await world.hub.schedules.cancel(ids[1] as string, anywhere);
     const after = await world.restart();
     expect(after.hub.schedules.pending(after.namespace)).toBe(3);
-    await after.hub.schedules.cancel(ids[2] as string);
+    await after.hub.schedules.cancel(ids[2] as string, anywhere);
     await after.pass(hour);
     expect(await after.messages()).toMatchObject([
       { data: 4, key: "k", headers: { "dogear-scheduled": ids[3] } },
@@ -481,7 +481,7 @@ describe("retention", () => {
     expect((await world.namespace.log.bounds()).oldest).toBeGreaterThan(1);
     // What its number was for is only known as long as its first slip is kept (P-29).
     expect(outcome(await world.publish({ data: "kept", delayMs: hour }, { number: 1, by }))).toBe("outcome-unknown");
-    await world.hub.schedules.cancel(other);
+    await world.hub.schedules.cancel(other, anywhere);
     await world.pass(hour);
     expect(await world.dataOf("a")).toEqual(["kept"]);
   });

@@ -268,3 +268,6 @@ function wrapped<T extends object>(target: T, what: "append" | "putAll", interru
     },
   });
 }
+
+/** Of who may publish to every channel. */
+export const anywhere = (): boolean => true;

@@ -49,10 +49,10 @@ describe("nesting", () => {
 });
 
 describe("a WebSocket message of very many envelopes", () => {
-  it.each(["", `${JSON.stringify(hello())},`])("is not looked at, behind %j or not (P-6)", async (first) => {
+  it("is not looked at (P-6)", async () => {
     const hub = await startHub();
-    const villain = await open(hub.url);
-    villain.send(`[${first}${"1,".repeat(450_000)}1]`);
+    const villain = await greet(hub);
+    villain.send(`[${"1,".repeat(450_000)}1]`);
     expect(await villain.next()).toMatchObject({ is: "error", code: "malformed" });
     expect((await villain.closed).code).toBe(4500);
     await expectGoodService(hub);

@@ -49,16 +49,21 @@ export class Client {
 
   constructor(hub: Hub, clock: Clock, limits: Partial<Limits> = {}) {
     const all = { ...defaultLimits, ...limits };
-    this.session = new Session(this.socket, hubJsonCodec(all), {
-      hub,
-      limits: all,
-      clock,
-      chance,
-      handle,
-      heartbeats: new Heartbeats(clock),
-      logger: silentLogger,
-      name: "dogear/test",
-    });
+    this.session = new Session(
+      this.socket,
+      hubJsonCodec(all),
+      {
+        hub,
+        limits: all,
+        clock,
+        chance,
+        handle,
+        heartbeats: new Heartbeats(clock),
+        logger: silentLogger,
+        name: "dogear/test",
+      },
+      "127.0.0.1",
+    );
   }
 
   /** Says hello, and waits for the welcome. */

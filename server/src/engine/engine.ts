@@ -71,6 +71,9 @@ export interface Log {
    */
   count(pattern: Pattern, after: Offset): Promise<number>;
 
+  /** The channels that retained messages are in, ordered by name: the next after a name, or the first. */
+  channels(after: string, limit: number): Promise<readonly ChannelCount[]>;
+
   /** The last offset before a time: what follows it was appended at that time or later. */
   offsetAt(time: number): Promise<Offset>;
 
@@ -136,6 +139,12 @@ export interface Page {
   readonly gap: Gap | undefined;
   readonly messages: Messages;
   readonly through: Offset;
+}
+
+/** A channel, and how many of its messages are retained. */
+export interface ChannelCount {
+  readonly channel: Channel;
+  readonly messages: number;
 }
 
 /** A stretch of the log: everything after `after`, up to and including `through`. */

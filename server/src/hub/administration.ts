@@ -1,88 +1,192 @@
-/** What operators ask for, and how it is done. The words are in `shared/src/administration.ts`. */
+/**
+ * What operators ask for, and how it is done. The words are in `shared/src/administration.ts`.
+ *
+ * Whoever asks is shown, and may change, what its `admin` capabilities cover: cursors and groups by their patterns, channels by
+ * their names. What it may not see is to it as if it were not there. What concerns the whole hub needs `admin` on `>`.
+ */
 import {
   type Action,
+  type ChannelReport,
   type CursorReport,
   dogearError,
   type GroupReport,
-  listMax,
+  type NamespaceReport,
   type Offset,
   type Pattern,
 } from "@dogear/shared";
+import { type Access, forbidden } from "../access/access.ts";
+import type { Permissions } from "../access/capabilities.ts";
+import type { Revocation } from "../access/revocations.ts";
+import { epochOf } from "../engine/lineage.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { CursorName, Cursors, StoredCursor } from "./cursors.ts";
+import type { Group } from "./groups/group.ts";
 import type { Groups } from "./groups/groups.ts";
 import { browse, reportOn } from "./groups/report.ts";
 import { lagAfter } from "./lag.ts";
 import type { Namespace } from "./namespace.ts";
 import { type From, startIn } from "./place.ts";
+import type { Roster } from "./roster.ts";
+import type { Schedules } from "./schedules/schedules.ts";
 
 export interface AdministrationParts {
   readonly clock: Clock;
+  readonly access: Access;
+  readonly roster: Roster;
   readonly cursors: Cursors;
   readonly groups: Groups;
+  readonly schedules: Schedules;
+  readonly namespaces: ReadonlyMap<string, Namespace>;
   namespace(pattern: Pattern): Namespace;
-  /** Takes back what was scheduled. */
-  cancel(id: string): Promise<void>;
 }
 
-type Handlers = { readonly [A in Action as A["do"]]: (action: A) => Promise<unknown> };
+type ActionOf<D extends Action["do"]> = Extract<Action, { do: D }>;
+
+type Handlers = { readonly [D in Action["do"]]: (action: ActionOf<D>, who: Permissions) => Promise<unknown> };
 
 /** Entries of an answer to somebody who does not say how many. */
 const defaultLimit = 100;
+
+const everything = ">" as Pattern;
 
 export class Administration {
   readonly #parts: AdministrationParts;
   readonly #handlers: Handlers;
 
   constructor(parts: AdministrationParts) {
-    const { groups, clock } = parts;
     this.#parts = parts;
-    const report = (action: GroupAction) => this.#changed(action, async () => {});
+    const report = (action: GroupAction, who: Permissions) => this.#changed(action, who, async () => {});
     this.#handlers = {
-      cancel: async ({ id }) => {
-        await parts.cancel(id);
+      cancel: async ({ id }, who) => {
+        await parts.schedules.cancel(id, (channel) => who.may("publish", channel) || who.may("admin", channel));
         return null;
       },
-      "list-cursors": (action) => this.#listCursors(action),
-      "show-cursor": (action) => this.#showCursor(action),
-      "reset-cursor": (action) => this.#resetCursor(action),
-      "list-groups": (action) => this.#listGroups(action),
+      "list-namespaces": (_action, who) => this.#listNamespaces(who),
+      "list-channels": (action, who) => this.#listChannels(action, who),
+      "list-sessions": (action, who) => this.#listSessions(action, who),
+      disconnect: (action, who) => this.#disconnect(action, who),
+      revoke: (action, who) => this.#revoke(action, who),
+      "list-cursors": (action, who) => this.#listCursors(action, who),
+      "show-cursor": (action, who) => this.#showCursor(action, who),
+      "reset-cursor": (action, who) => this.#resetCursor(action, who),
+      "list-groups": (action, who) => this.#listGroups(action, who),
       "show-group": report,
-      "pause-group": (action) => this.#changed(action, (group) => group.pause(true)),
-      "resume-group": (action) => this.#changed(action, (group) => group.pause(false)),
-      "reset-group": (action) =>
-        this.#changed(action, async (group) => group.reset((await startIn(group.namespace.log, action.to)).offset)),
-      "delete-group": (action) => this.#deleteGroup(action),
-      "browse-group": async ({ group, namespace, after = 0 as Offset, limit = defaultLimit }) =>
-        browse(await groups.find(group, namespace), after, limit, clock),
-      redrive: (action) => this.#changed(action, (group) => group.redrive("start")),
-      "cancel-redrive": (action) => this.#changed(action, (group) => group.redrive("cancel")),
+      "pause-group": (action, who) => this.#changed(action, who, (group) => group.pause(true)),
+      "resume-group": (action, who) => this.#changed(action, who, (group) => group.pause(false)),
+      "reset-group": (action, who) =>
+        this.#changed(action, who, async (group) =>
+          group.reset((await startIn(group.namespace.log, action.to)).offset),
+        ),
+      "delete-group": (action, who) => this.#deleteGroup(action, who),
+      "browse-group": async ({ after = 0 as Offset, limit = defaultLimit, ...action }, who) =>
+        browse(await this.#group(action, who), after, limit, parts.clock),
+      redrive: (action, who) => this.#changed(action, who, (group) => group.redrive("start")),
+      "cancel-redrive": (action, who) => this.#changed(action, who, (group) => group.redrive("cancel")),
     };
   }
 
-  /** @throws DogearError `unknown-group`, `unknown-cursor`, `not-scheduled`, `disk-full`, `unavailable` */
-  perform(action: Action): Promise<unknown> {
-    return this.#handlers[action.do](action as never);
+  /**
+   * Does what somebody asks for, as far as it may.
+   *
+   * @throws DogearError `forbidden`, `unknown-group`, `unknown-cursor`, `unknown-session`, `not-scheduled`, `disk-full`,
+   *   `unavailable`
+   */
+  async perform(action: Action, who: Permissions): Promise<unknown> {
+    if (action.do !== "cancel" && !who.mayAnywhere("admin")) throw forbidden("admin");
+    return this.#handlers[action.do](action as never, who);
   }
 
-  async #listCursors({ after = "", limit = defaultLimit }: Listing): Promise<unknown> {
-    const found = await this.#parts.cursors.list(after, limit + 1);
-    const cursors = await Promise.all(found.slice(0, limit).map((cursor) => this.#reportOnCursor(cursor)));
-    return { cursors, ...(found.length > limit ? { next: found[limit - 1]?.key } : {}) };
+  async #listNamespaces(who: Permissions): Promise<unknown> {
+    const seen = [...this.#parts.namespaces.values()].filter((namespace) => who.may("admin", wholeOf(namespace)));
+    return { namespaces: await Promise.all(seen.map((namespace) => this.#reportOnNamespace(namespace))) };
   }
 
-  async #showCursor(name: CursorName): Promise<CursorReport> {
-    const cursor = await this.#parts.cursors.find(name);
+  async #reportOnNamespace(namespace: Namespace): Promise<NamespaceReport> {
+    const { policy, log } = namespace;
+    const { oldest, newest } = await log.bounds();
+    const { ageMs = null, bytes = null } = policy.retention;
+    return {
+      namespace: policy.namespace,
+      durability: log.durability,
+      retention: { ageMs, bytes },
+      ...(policy.ttlMs !== undefined && { ttlMs: policy.ttlMs }),
+      epoch: epochOf(log.lineage),
+      oldest,
+      newest,
+      scheduled: this.#parts.schedules.pending(namespace),
+    };
+  }
+
+  async #listChannels(
+    { namespace: name, after = "", limit = defaultLimit }: ActionOf<"list-channels">,
+    who: Permissions,
+  ): Promise<unknown> {
+    const namespaces = [...this.#parts.namespaces.values()].filter(
+      ({ policy }) => name === undefined || policy.namespace === name,
+    );
+    const found: ChannelReport[] = [];
+    for (const { policy, log } of namespaces) found.push(...(await seenIn(log, policy.namespace, after, limit, who)));
+    found.sort((a, b) => (a.channel < b.channel ? -1 : 1));
+    const channels = found.slice(0, limit);
+    return { channels, ...(found.length > limit && { next: channels.at(-1)?.channel }) };
+  }
+
+  async #listSessions({ after = "", limit = defaultLimit }: Listing, who: Permissions): Promise<unknown> {
+    if (!who.may("admin", everything)) throw forbidden("admin", everything);
+    const found = this.#parts.roster.list(after, limit + 1);
+    const sessions = found.slice(0, limit).map((attendee) => attendee.report());
+    return { sessions, ...(found.length > limit && { next: sessions.at(-1)?.session }) };
+  }
+
+  async #disconnect({ session }: ActionOf<"disconnect">, who: Permissions): Promise<null> {
+    if (!who.may("admin", everything)) throw forbidden("admin", everything);
+    const attendee = this.#parts.roster.find(session);
+    if (attendee === undefined) throw dogearError("unknown-session");
+    attendee.close("disconnected");
+    return null;
+  }
+
+  async #revoke({ token, user, before }: ActionOf<"revoke">, who: Permissions): Promise<unknown> {
+    const { access, roster, clock } = this.#parts;
+    if (!who.may("admin", everything)) throw forbidden("admin", everything);
+    const revocations: Revocation[] = [];
+    if (token !== undefined) revocations.push({ token });
+    if (user !== undefined) revocations.push({ user, before: before ?? clock.now() });
+    if (revocations.length === 0) throw dogearError("invalid-request", "It names neither a `token` nor a `user`.");
+    for (const revocation of revocations) await access.revoke(revocation);
+    return { sessions: roster.close("revoked", ({ principal }) => access.isRevoked(principal)) };
+  }
+
+  async #listCursors({ after = "", limit = defaultLimit }: Listing, who: Permissions): Promise<unknown> {
+    const seen: StoredCursor[] = [];
+    let from = after;
+    for (let more = true; more && seen.length <= limit; ) {
+      const page = await this.#parts.cursors.list(from, limit + 1);
+      seen.push(...page.filter(({ name }) => who.may("admin", name.pattern)));
+      from = page.at(-1)?.key ?? from;
+      more = page.length > limit;
+    }
+    const cursors = await Promise.all(seen.slice(0, limit).map((cursor) => this.#reportOnCursor(cursor)));
+    return { cursors, ...(seen.length > limit && { next: seen[limit - 1]?.key }) };
+  }
+
+  async #showCursor({ user, subscriber, pattern }: CursorName, who: Permissions): Promise<CursorReport> {
+    if (!who.may("admin", pattern)) throw forbidden("admin", pattern);
+    const cursor = await this.#parts.cursors.find({ user, subscriber, pattern });
     if (cursor === undefined) throw dogearError("unknown-cursor");
     return this.#reportOnCursor(cursor);
   }
 
-  async #resetCursor({ to, ...name }: CursorName & { readonly to: From }): Promise<CursorReport> {
+  async #resetCursor(
+    { to, user, subscriber, pattern }: CursorName & { readonly to: From },
+    who: Permissions,
+  ): Promise<CursorReport> {
     const { cursors } = this.#parts;
-    await this.#showCursor(name);
-    const { epoch, offset } = await startIn(this.#parts.namespace(name.pattern).log, to);
+    const name = { user, subscriber, pattern };
+    await this.#showCursor(name, who);
+    const { epoch, offset } = await startIn(this.#parts.namespace(pattern).log, to);
     await cursors.reset(name, { epoch, offset });
-    return this.#showCursor(name);
+    return this.#showCursor(name, who);
   }
 
   async #reportOnCursor({ name, record }: StoredCursor): Promise<CursorReport> {
@@ -96,32 +200,56 @@ export class Administration {
     return { user, subscriber, pattern, namespace: namespace.policy.namespace, position, time, lag };
   }
 
-  async #listGroups({ after = "", limit = defaultLimit }: Listing): Promise<unknown> {
-    const keyed = (await this.#parts.groups.all()).map((group) => ({
-      key: `${group.namespace.policy.namespace}/${group.name}`,
-      group,
-    }));
-    const found = keyed.filter(({ key }) => key > after).slice(0, Math.min(limit, listMax) + 1);
+  async #listGroups({ after = "", limit = defaultLimit }: Listing, who: Permissions): Promise<unknown> {
+    const all = await this.#parts.groups.all();
+    const keyed = all
+      .filter((group) => who.may("admin", group.head.pattern))
+      .map((group) => ({ key: `${group.namespace.policy.namespace}/${group.name}`, group }));
+    const found = keyed.filter(({ key }) => key > after).slice(0, limit + 1);
     const groups = await Promise.all(found.slice(0, limit).map(({ group }) => reportOn(group, this.#parts.clock)));
-    return { groups, ...(found.length > limit ? { next: found[limit - 1]?.key } : {}) };
+    return { groups, ...(found.length > limit && { next: found[limit - 1]?.key }) };
   }
 
-  async #deleteGroup({ group: name, namespace }: GroupAction): Promise<GroupReport> {
-    const { groups, clock } = this.#parts;
-    const group = await groups.find(name, namespace);
-    const report = await reportOn(group, clock);
-    await groups.delete(group);
+  async #deleteGroup(action: GroupAction, who: Permissions): Promise<GroupReport> {
+    const group = await this.#group(action, who);
+    const report = await reportOn(group, this.#parts.clock);
+    await this.#parts.groups.delete(group);
     return report;
   }
 
-  async #changed(
-    { group: name, namespace }: GroupAction,
-    change: (group: Awaited<ReturnType<Groups["find"]>>) => Promise<void>,
-  ): Promise<GroupReport> {
-    const group = await this.#parts.groups.find(name, namespace);
+  async #changed(action: GroupAction, who: Permissions, change: (group: Group) => Promise<void>): Promise<GroupReport> {
+    const group = await this.#group(action, who);
     await change(group);
     return reportOn(group, this.#parts.clock);
   }
+
+  #group({ group, namespace }: GroupAction, who: Permissions): Promise<Group> {
+    return this.#parts.groups.find(group, namespace, (pattern) => who.may("admin", pattern));
+  }
+}
+
+/** The pattern that selects all of a namespace. */
+function wholeOf({ policy: { namespace } }: Namespace): Pattern {
+  return (namespace === "default" ? everything : `${namespace}.>`) as Pattern;
+}
+
+/** The channels of a log that somebody may see, and one more than were asked for if there is one. */
+async function seenIn(
+  log: Namespace["log"],
+  namespace: string,
+  after: string,
+  limit: number,
+  who: Permissions,
+): Promise<ChannelReport[]> {
+  const seen: ChannelReport[] = [];
+  let from = after;
+  for (let more = true; more && seen.length <= limit; ) {
+    const page = await log.channels(from, limit + 1);
+    for (const one of page) if (who.may("admin", one.channel)) seen.push({ ...one, namespace });
+    from = page.at(-1)?.channel ?? from;
+    more = page.length > limit;
+  }
+  return seen.slice(0, limit + 1);
 }
 
 interface Listing {

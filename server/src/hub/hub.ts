@@ -11,6 +11,8 @@ import {
   type Offset,
   type Pattern,
 } from "@dogear/shared";
+import { Access, type AccessParts } from "../access/access.ts";
+import type { LimitHit } from "../access/quotas.ts";
 import type { Appended, Engine } from "../engine/engine.ts";
 import { epochOf } from "../engine/lineage.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
@@ -20,7 +22,9 @@ import { type Cursor, Cursors, type Taken } from "./cursors.ts";
 import { Groups } from "./groups/groups.ts";
 import { type HubPolicy, Namespace } from "./namespace.ts";
 import { type From, type Start, startIn } from "./place.ts";
+import { Roster } from "./roster.ts";
 import { Schedules } from "./schedules/schedules.ts";
+import { scoped } from "./scope.ts";
 import { Sequencer, type Unnumbered } from "./sequencer.ts";
 import { Turns } from "./turns.ts";
 
@@ -30,8 +34,16 @@ export interface HubParts {
   readonly chance: Chance;
   readonly logger: Logger;
   readonly policies: readonly HubPolicy[];
-  readonly limits: Pick<Limits, "producerMemoryMs" | "groupUnsettledMax" | "scheduledMax">;
+  readonly limits: Limits;
+  /** Who is let in; everyone, where it is left out. */
+  readonly access?: HubAccess;
+  /** Told each time somebody meets a limit. */
+  readonly hit?: LimitHit;
 }
+
+type HubAccess = Pick<AccessParts, "policy" | "authenticate" | "authorize">;
+
+const openAccess: HubAccess = { policy: { tokens: undefined, keys: [], cookie: "dogear" } };
 
 /** Drafts that were answered. */
 export interface Outcome {
@@ -57,6 +69,10 @@ export class Hub {
   readonly turns: Turns;
   readonly groups: Groups;
   readonly schedules: Schedules;
+  readonly access: Access;
+  /** Takes note that somebody met a limit. */
+  readonly hit: LimitHit;
+  readonly roster: Roster = new Roster();
   readonly administration: Administration;
   readonly #parts: HubParts;
   readonly #namespaces: ReadonlyMap<string, Namespace>;
@@ -82,28 +98,36 @@ export class Hub {
     const { groupUnsettledMax, scheduledMax } = parts.limits;
     const groups = await Groups.open({ ...parts, state, namespaces, unsettledMax: groupUnsettledMax });
     const schedules = await Schedules.open({ ...parts, state, namespaces, scheduledMax });
-    hub = new Hub(parts, namespaces, groups, schedules);
+    const { hit = () => {} } = parts;
+    const access = await Access.open({ ...parts, ...(parts.access ?? openAccess), state, hit });
+    hub = new Hub({ ...parts, hit }, namespaces, groups, schedules, access);
     return hub;
   }
 
   private constructor(
-    parts: HubParts,
+    parts: HubParts & { readonly hit: LimitHit },
     namespaces: ReadonlyMap<string, Namespace>,
     groups: Groups,
     schedules: Schedules,
+    access: Access,
   ) {
     this.#parts = parts;
     this.#namespaces = namespaces;
     this.groups = groups;
     this.schedules = schedules;
+    this.access = access;
+    this.hit = parts.hit;
     this.#cursors = new Cursors(parts.engine.state, parts);
     this.turns = new Turns(parts.clock);
     this.administration = new Administration({
       clock: parts.clock,
       cursors: this.#cursors,
       groups,
+      schedules,
       namespace: (pattern) => this.namespace(pattern),
-      cancel: (id) => this.schedules.cancel(id),
+      access,
+      roster: this.roster,
+      namespaces,
     });
     this.#keepProducers();
   }
@@ -114,7 +138,7 @@ export class Hub {
 
   /** Finds or begins a producer's sequence; `undefined` where it was forgotten. Give it back with `leaveProducer`. */
   async produce(user: string, { id, settled, refused, seen }: ProducerHello): Promise<Sequencer | undefined> {
-    const name = `${user}/${id}`;
+    const name = scoped(user, id);
     let used = this.#producers.get(name);
     if (used === undefined) {
       used = { sequencer: this.#sequencer(name, seen), uses: 0 };
@@ -133,7 +157,7 @@ export class Hub {
   }
 
   leaveProducer(user: string, id: string): void {
-    const name = `${user}/${id}`;
+    const name = scoped(user, id);
     const used = this.#producers.get(name);
     if (used !== undefined && --used.uses === 0) this.#producers.delete(name);
   }

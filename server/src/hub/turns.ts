@@ -1,6 +1,8 @@
 /**
- * Lets many catch-ups share the hub: each takes one step, a page, and goes to the back of the queue, and between two
- * steps everything else has its turn. A backlog of millions therefore delays nobody who is live.
+ * Lets many catch-ups share the hub: each takes one step, a page, and goes to the back of its user's queue; the users take
+ * turns, and between two steps everything else has its turn. So a backlog of millions delays nobody who is live, and a
+ * user with a thousand backlogs delays another no more than one with one. Whoever has read as much as may be in a second
+ * waits; the log is still there afterwards.
  */
 import type { Clock } from "../runtime/clock.ts";
 
@@ -9,29 +11,76 @@ export interface Steps {
   step(): Promise<boolean>;
 }
 
+/** Those who share a turn. */
+export interface Lane {
+  /** Milliseconds until they may read again; 0 where they may. */
+  replayWaitMs(): number;
+}
+
 export class Turns {
   readonly #clock: Clock;
-  readonly #queue = new Set<Steps>();
+  readonly #queues = new Map<Lane, Set<Steps>>();
+  /** The lanes that may take a step, in the order in which they do. */
+  readonly #ready = new Set<Lane>();
+  readonly #resting = new Set<Lane>();
   #running = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
+  /** How many wait for their turn. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const queue of this.#queues.values()) waiting += queue.size;
+    return waiting;
+  }
+
   /** Gives whoever asks a turn; asking twice is asking once. */
-  ask(steps: Steps): void {
-    this.#queue.add(steps);
+  ask(steps: Steps, lane: Lane): void {
+    const queue = this.#queues.get(lane) ?? new Set();
+    this.#queues.set(lane, queue.add(steps));
+    if (!this.#resting.has(lane)) this.#enter(lane);
+  }
+
+  #enter(lane: Lane): void {
+    this.#ready.add(lane);
     if (!this.#running) void this.#run();
   }
 
   async #run(): Promise<void> {
     this.#running = true;
-    for (const steps of this.#queue) {
-      this.#queue.delete(steps);
-      // A Set gives what is added while it is walked its turn at the end.
-      if (await steps.step()) this.#queue.add(steps);
+    // A Set gives what is added while it is walked its turn at the end.
+    for (const lane of this.#ready) {
+      this.#ready.delete(lane);
+      const restMs = lane.replayWaitMs();
+      if (restMs > 0) {
+        this.#rest(lane, restMs);
+        continue;
+      }
+      await this.#step(lane);
       await new Promise<void>((resolve) => this.#clock.soon(resolve));
     }
     this.#running = false;
+  }
+
+  /** One step of whoever is first in a lane. */
+  async #step(lane: Lane): Promise<void> {
+    const queue = this.#queues.get(lane) as Set<Steps>;
+    const [steps] = queue;
+    if (steps !== undefined) {
+      queue.delete(steps);
+      if (await steps.step()) queue.add(steps);
+    }
+    if (queue.size === 0) this.#queues.delete(lane);
+    else this.#ready.add(lane);
+  }
+
+  #rest(lane: Lane, restMs: number): void {
+    this.#resting.add(lane);
+    this.#clock.after(restMs, () => {
+      this.#resting.delete(lane);
+      this.#enter(lane);
+    });
   }
 }

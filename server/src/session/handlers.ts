@@ -1,19 +1,24 @@
 /** What each envelope of a client does. */
 import {
   type Ack,
+  DogearError,
   defaultWindow,
   dogearError,
   type ErrorCode,
   type Hello,
+  isClosing,
+  type Refresh,
   type Subscribe,
   type Unsubscribe,
 } from "@dogear/shared";
 import { protocolVersion } from "@dogear/shared/envelopes";
+import { forbidden, missing } from "../access/access.ts";
+import type { Principal } from "../access/principal.ts";
 import type { Cursor, Taken } from "../hub/cursors.ts";
 import { type Start, startIn } from "../hub/place.ts";
 import { ask } from "./asking.ts";
 import { asDogearError } from "./drafts.ts";
-import type { Handle, Identity, Request, Session } from "./session.ts";
+import type { Handle, Request, Session } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { leave, settle, work } from "./working.ts";
 
@@ -21,11 +26,9 @@ type Handlers = {
   readonly [E in Request as E["is"]]: (session: Session, envelope: E) => Promise<void>;
 };
 
-/** Until tokens name users there is one. */
-const anonymous = "anonymous";
-
 const handlers: Handlers = {
   hello,
+  refresh,
   subscribe,
   unsubscribe,
   ack,
@@ -33,24 +36,29 @@ const handlers: Handlers = {
   settle,
   leave,
   ask,
-  refresh: async (session) => session.say({ is: "refreshed", time: session.parts.clock.now() }),
   pong: async () => {},
 };
 
 export const handle: Handle = (session, envelope) => handlers[envelope.is](session, envelope as never);
 
-async function hello(session: Session, { protocol, subscriber, producer, ...asked }: Hello): Promise<void> {
+async function hello(session: Session, { protocol, token, subscriber, producer, ...asked }: Hello): Promise<void> {
   if (session.identity !== undefined) return session.close("hello-expected");
   if (protocol !== protocolVersion) {
     return session.close("unsupported-protocol", `It speaks ${protocolVersion}, the client ${protocol}.`);
   }
   const { hub, limits, clock, name } = session.parts;
-  const sequencer = producer && (await hub.produce(anonymous, producer));
+  const principal = await letIn(session, token);
+  if (principal === undefined) return;
+  const { user, expires } = principal;
+  const quota = hub.access.quotaOf(principal);
+  if (!quota.connect()) return session.close("too-many-connections");
+  const sequencer = producer && (await hub.produce(user, producer));
   if (session.closed) {
-    if (producer !== undefined) hub.leaveProducer(anonymous, producer.id);
-    return;
+    if (producer !== undefined) hub.leaveProducer(user, producer.id);
+    return quota.disconnect();
   }
-  session.identity = { user: anonymous, subscriber, producer: producer && { id: producer.id, sequencer } };
+  const since = clock.now();
+  session.welcomed({ principal, quota, since, subscriber, producer: producer && { id: producer.id, sequencer } });
   const heartbeatMs = asked.heartbeatMs ?? limits.heartbeatMs;
   session.heartbeat.greeted(clock.monotonic(), heartbeatMs);
   session.say({
@@ -58,17 +66,59 @@ async function hello(session: Session, { protocol, subscriber, producer, ...aske
     protocol: protocolVersion,
     hub: name,
     session: session.id,
-    user: anonymous,
-    time: clock.now(),
+    user,
+    ...(expires !== undefined && { expires }),
+    time: since,
     heartbeatMs,
     limits,
   });
 }
 
+async function refresh(session: Session, { token }: Refresh): Promise<void> {
+  session.refreshing = session.refreshing.then(() => renew(session, token));
+  await session.refreshing;
+}
+
+async function renew(session: Session, token: string): Promise<void> {
+  const principal = await letIn(session, token);
+  if (principal === undefined) return;
+  if (principal.user !== session.principal.user) return session.close("unauthorized", "It names another user.");
+  session.identity = { ...session.known, principal };
+  endForbidden(session);
+  const { expires } = principal;
+  session.say({ is: "refreshed", ...(expires !== undefined && { expires }), time: session.parts.clock.now() });
+}
+
+/** Ends what the session's token does not allow any more. */
+function endForbidden(session: Session): void {
+  for (const subscription of session.subscriptions) {
+    const { pattern } = subscription;
+    if (session.may("subscribe", pattern)) continue;
+    session.endSubscription(subscription, "forbidden", forbidden("subscribe", pattern).message);
+  }
+  for (const member of session.members) {
+    if (session.may("work", member.pattern)) continue;
+    member.detach();
+    session.endMember(member, forbidden("work", member.pattern));
+  }
+}
+
+/** Who comes with a token; `undefined` where the session is closed, or is closed over it. */
+async function letIn(session: Session, token: string | undefined): Promise<Principal | undefined> {
+  try {
+    const principal = await session.parts.hub.access.authenticate({ token, address: session.address });
+    return session.closed ? undefined : principal;
+  } catch (error) {
+    if (!(error instanceof DogearError) || !isClosing(error.code)) throw error;
+    session.closeOver(error.code, error.message);
+    return undefined;
+  }
+}
+
 async function unsubscribe(session: Session, { subscription: number }: Unsubscribe): Promise<void> {
   const subscription = session.subscriptions.get(number);
   if (subscription === undefined) return refused(session, number, "unknown-subscription");
-  session.subscriptions.delete(number);
+  session.release(session.subscriptions, number);
   // One that is still opening finds itself gone when it is ready.
   if (subscription instanceof Subscription) subscription.end();
   session.say({ is: "unsubscribed", subscription: number });
@@ -78,19 +128,20 @@ async function ack(session: Session, { subscription: number, offset }: Ack): Pro
   const subscription = session.subscriptions.get(number);
   if (subscription === undefined) {
     // One that was taken over may have been acknowledged before its client heard of it.
-    return session.hasEnded("subscription", number) ? undefined : refused(session, number, "unknown-subscription");
+    return session.subscriptions.hasEnded(number) ? undefined : refused(session, number, "unknown-subscription");
   }
   const sent = subscription instanceof Subscription && subscription.acknowledge(offset);
   if (!sent) refused(session, number, "ack-beyond-sent");
 }
 
 async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
-  const { subscription: number } = envelope;
+  const { subscription: number, pattern } = envelope;
   const { subscriptions, parts } = session;
+  const needed = missing("subscribe", pattern);
   if (subscriptions.has(number)) return refused(session, number, "subscription-in-use");
-  if (subscriptions.size + session.members.size >= parts.limits.subscriptionsMax)
-    return refused(session, number, "too-many-subscriptions");
-  const opening = session.open("subscription", number);
+  if (!session.may("subscribe", pattern)) return refused(session, number, "forbidden", needed);
+  const opening = session.open(subscriptions, number);
+  if (opening === undefined) return refused(session, number, "too-many-subscriptions");
   let taken: Taken | undefined;
   let subscription: Subscription | undefined;
   const takenOver = (why: Taken) => {
@@ -101,11 +152,13 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
     const opened = await open(session, envelope, takenOver);
     const { start } = opened;
     subscription = opened.subscription;
-    const { newest } = await parts.hub.namespace(envelope.pattern).log.bounds();
+    const { newest } = await parts.hub.namespace(pattern).log.bounds();
     // It was closed or given up while it opened.
     if (session.closed || subscriptions.get(number) !== opening) return subscription.end();
     subscriptions.set(number, subscription);
     if (taken !== undefined) return session.endSubscription(subscription, taken);
+    // The token may have been another when it was asked for.
+    if (!session.may("subscribe", pattern)) return session.endSubscription(subscription, "forbidden");
     session.say({
       is: "subscribed",
       subscription: number,
@@ -118,7 +171,7 @@ async function subscribe(session: Session, envelope: Subscribe): Promise<void> {
     const { code } = asDogearError(error);
     if (code === "internal") throw error;
     if (subscriptions.get(number) !== opening) return;
-    subscriptions.delete(number);
+    session.release(session.subscriptions, number);
     refused(session, number, code);
   }
 }
@@ -134,10 +187,10 @@ async function open(
   let cursor: Cursor | undefined;
   let start: Start;
   if (durable === true) {
-    const { user, subscriber } = session.identity as Identity;
+    const { principal, subscriber } = session.known;
     if (subscriber === undefined) throw dogearError("subscriber-required");
     const claimed = { from, reset: reset === true, takenOver };
-    ({ cursor, start } = await hub.claim({ user, subscriber, pattern }, claimed));
+    ({ cursor, start } = await hub.claim({ user: principal.user, subscriber, pattern }, claimed));
   } else {
     start = await startIn(namespace.log, from);
   }
@@ -149,6 +202,6 @@ async function open(
   return { subscription: new Subscription({ number, session, namespace, feed, cursor, window: size, start }), start };
 }
 
-function refused(session: Session, subscription: number, code: ErrorCode): void {
-  session.refuse({ code, subscription });
+function refused(session: Session, subscription: number, code: ErrorCode, detail?: string): void {
+  session.refuse({ code, subscription, ...(detail !== undefined && { detail }) });
 }

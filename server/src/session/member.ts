@@ -2,7 +2,7 @@
  * A session's membership in a group: brings what is leased to it to the client, and the client's settlements to the
  * group.
  */
-import { type DogearError, dogearError, type ErrorCode, type Offset } from "@dogear/shared";
+import { type DogearError, dogearError, type ErrorCode, type Offset, type Pattern } from "@dogear/shared";
 import type { LeasedText, Mistake } from "../codec/codec.ts";
 import type { Group } from "../hub/groups/group.ts";
 import type { Settlement } from "../hub/groups/leases.ts";
@@ -40,6 +40,11 @@ export class Member implements Port {
   constructor(parts: MemberParts) {
     this.number = parts.number;
     this.#parts = parts;
+  }
+
+  /** What the group works on. */
+  get pattern(): Pattern {
+    return this.#parts.group.head.pattern;
   }
 
   /** Joins the group; until `begin` nothing is leased to it. */

@@ -3,6 +3,7 @@
  * protocol lives in one of them or in `handlers.ts`.
  */
 import {
+  type Channel,
   type ClientEnvelope,
   type ClosingErrorCode,
   type DogearError,
@@ -11,8 +12,13 @@ import {
   errors,
   type HubEnvelope,
   type Limits,
+  type Pattern,
+  type SessionReport,
   sentences,
 } from "@dogear/shared";
+import { missing } from "../access/access.ts";
+import type { Right } from "../access/capabilities.ts";
+import type { Principal } from "../access/principal.ts";
 import {
   type HubCodec,
   type Incoming,
@@ -24,14 +30,17 @@ import {
 import type { Batch } from "../engine/engine.ts";
 import type { LiveBatch } from "../hub/feed.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { Sequencer } from "../hub/sequencer.ts";
+import type { Attendee } from "../hub/roster.ts";
+import { scoped } from "../hub/scope.ts";
 import type { Steps } from "../hub/turns.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { asDogearError, Drafts } from "./drafts.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
+import { type Identity, reportOn } from "./identity.ts";
 import type { Member, MemberSession } from "./member.ts";
+import { Numbered, type Opening } from "./numbered.ts";
 import { Outbox } from "./outbox.ts";
 import type { Socket } from "./socket.ts";
 import type { Subscription, SubscriptionSession } from "./subscription.ts";
@@ -55,28 +64,19 @@ export type Handle = (session: Session, envelope: Request) => Promise<void>;
 /** What a client asks for, publishing aside. */
 export type Request = Exclude<ClientEnvelope, { is: "publish" }>;
 
-/** Holds the number of a subscription or a member until it is confirmed or refused. */
-export interface Opening {
-  readonly opening: true;
-}
-
-/** Who a session is, once it has said hello. */
-export interface Identity {
-  readonly user: string;
-  readonly subscriber: string | undefined;
-  readonly producer: { readonly id: string; readonly sequencer: Sequencer | undefined } | undefined;
-}
-
-export class Session implements SubscriptionSession, MemberSession {
+export class Session implements SubscriptionSession, MemberSession, Attendee {
   readonly id: string;
+  /** The client's, as far as it is known. */
+  readonly address: string;
   readonly parts: SessionParts;
   readonly outbox: Outbox;
   readonly drafts: Drafts;
-  /** By number, from when one is asked for. */
-  readonly subscriptions: Map<number, Subscription | Opening> = new Map();
-  /** The same for its memberships in groups. */
-  readonly members: Map<number, Member | Opening> = new Map();
+  readonly subscriptions: Numbered<Subscription> = new Numbered();
+  /** Its memberships in groups. */
+  readonly members: Numbered<Member> = new Numbered();
   readonly heartbeat: Heartbeat;
+  /** The refresh that was asked for last: they are done in order, one at a time. */
+  refreshing: Promise<void> = Promise.resolve();
   identity: Identity | undefined;
   readonly #socket: Socket;
   readonly #codec: HubCodec;
@@ -84,17 +84,16 @@ export class Session implements SubscriptionSession, MemberSession {
   #beforeWelcome: Iterator<Incoming>[] | undefined;
   /** The number of the last live batch sent. Not the batch, which an idle session would keep alive. */
   #lastLive = 0;
-  /** Numbers of what the hub ended, until they are used again. */
-  readonly #ended = { subscription: new Set<number>(), member: new Set<number>() };
   #mistakes = 0;
   #receivedBytes = 0;
   #paused = false;
   #draining = false;
   #closed = false;
 
-  constructor(socket: Socket, codec: HubCodec, parts: SessionParts) {
+  constructor(socket: Socket, codec: HubCodec, parts: SessionParts, address: string) {
     const { limits, clock, chance, heartbeats } = parts;
     this.id = chance.id();
+    this.address = address;
     this.parts = parts;
     this.#socket = socket;
     this.#codec = codec;
@@ -109,6 +108,37 @@ export class Session implements SubscriptionSession, MemberSession {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Whether nothing has come yet that says who this is. */
+  get isUnknown(): boolean {
+    return this.identity === undefined && this.#beforeWelcome === undefined && !this.#closed;
+  }
+
+  get principal(): Principal {
+    return this.known.principal;
+  }
+
+  /** Who it is; asked only of a session that was welcomed. */
+  get known(): Identity {
+    if (this.identity === undefined) throw new Error("The session has not said hello.");
+    return this.identity;
+  }
+
+  report(): SessionReport {
+    const { id, address, subscriptions, members } = this;
+    const counts = { subscriptions: subscriptions.size, members: members.size };
+    return { session: id, address, ...reportOn(this.known), ...counts };
+  }
+
+  may(right: Right, name: Channel | Pattern): boolean {
+    return this.principal.permissions.may(right, name);
+  }
+
+  /** It was let in: from now on it is listed, and counted among its user's. */
+  welcomed(identity: Identity): void {
+    this.identity = identity;
+    this.parts.hub.roster.enter(this);
   }
 
   /** A WebSocket message arrived. */
@@ -129,8 +159,8 @@ export class Session implements SubscriptionSession, MemberSession {
 
   /** The connection has room again. */
   drained(): void {
-    for (const subscription of opened(this.subscriptions)) subscription.drained();
-    for (const member of opened(this.members)) member.drained();
+    for (const subscription of this.subscriptions) subscription.drained();
+    for (const member of this.members) member.drained();
     this.pace();
   }
 
@@ -139,12 +169,16 @@ export class Session implements SubscriptionSession, MemberSession {
     if (this.#closed) return;
     this.#closed = true;
     this.parts.heartbeats.remove(this);
-    for (const subscription of opened(this.subscriptions)) subscription.end();
-    for (const member of opened(this.members)) member.detach();
-    this.subscriptions.clear();
-    this.members.clear();
-    const { identity } = this;
-    if (identity?.producer !== undefined) this.parts.hub.leaveProducer(identity.user, identity.producer.id);
+    for (const subscription of this.subscriptions) subscription.end();
+    for (const member of this.members) member.detach();
+    for (const number of this.subscriptions.numbers()) this.release(this.subscriptions, number);
+    for (const number of this.members.numbers()) this.release(this.members, number);
+    if (this.identity === undefined) return;
+    const { principal, quota, producer } = this.identity;
+    const { hub } = this.parts;
+    hub.roster.leave(this);
+    quota.disconnect();
+    if (producer !== undefined) hub.leaveProducer(principal.user, producer.id);
   }
 
   beat(now: number): void {
@@ -153,10 +187,14 @@ export class Session implements SubscriptionSession, MemberSession {
     const deaf = this.#paused && !this.outbox.overfull;
     if (deaf || receivedBytes !== this.#receivedBytes) this.heartbeat.heard();
     this.#receivedBytes = receivedBytes;
+    const { identity } = this;
+    if (identity !== undefined && this.parts.hub.access.hasExpired(identity.principal)) {
+      return this.close("token-expired");
+    }
     const beat = this.heartbeat.beat(now);
     if (beat === "hello-timeout" || beat === "heartbeat-timeout") return this.close(beat);
     if (beat !== "ping") return;
-    for (const subscription of opened(this.subscriptions)) subscription.advance();
+    for (const subscription of this.subscriptions) subscription.advance();
     this.say({ is: "ping" });
   }
 
@@ -180,7 +218,11 @@ export class Session implements SubscriptionSession, MemberSession {
   }
 
   askTurn(steps: Steps): void {
-    this.parts.hub.turns.ask(steps);
+    this.parts.hub.turns.ask(steps, this.known.quota);
+  }
+
+  replayed(bytes: number): void {
+    this.known.quota.replayed(bytes);
   }
 
   failed(subscription: Subscription, error: unknown): void {
@@ -192,8 +234,8 @@ export class Session implements SubscriptionSession, MemberSession {
   /** Ends a subscription and tells the client why. */
   endSubscription(subscription: Subscription, code: ErrorCode, message: string = sentences[code]): void {
     if (this.subscriptions.get(subscription.number) !== subscription) return;
-    this.subscriptions.delete(subscription.number);
-    this.#ended.subscription.add(subscription.number);
+    this.release(this.subscriptions, subscription.number);
+    this.subscriptions.ended(subscription.number);
     subscription.end();
     this.say({ is: "unsubscribed", subscription: subscription.number, code, message });
   }
@@ -205,23 +247,24 @@ export class Session implements SubscriptionSession, MemberSession {
   /** The group has ended a member: tells the client why. */
   endMember(member: Member, { code, message }: DogearError): void {
     if (!this.isMember(member)) return;
-    this.members.delete(member.number);
-    this.#ended.member.add(member.number);
+    this.release(this.members, member.number);
+    this.members.ended(member.number);
     this.say({ is: "left", member: member.number, code, message });
   }
 
-  /** Holds a number for a subscription or a member that is being opened. */
-  open(what: "subscription" | "member", number: number): Opening {
-    const opening: Opening = { opening: true };
-    const all: Map<number, unknown> = what === "subscription" ? this.subscriptions : this.members;
-    all.set(number, opening);
-    this.#ended[what].delete(number);
-    return opening;
+  /** Holds a number; undefined where the session, or its user, has as many as may be. */
+  open(all: Numbered<Subscription> | Numbered<Member>, number: number): Opening | undefined {
+    const { limits } = this.parts;
+    if (this.subscriptions.size + this.members.size >= limits.subscriptionsMax) {
+      this.parts.hub.hit("subscriptionsMax");
+      return undefined;
+    }
+    return this.known.quota.subscribe() ? all.open(number) : undefined;
   }
 
-  /** Whether the hub ended the subscription or member of this number, which the client may not know yet. */
-  hasEnded(what: "subscription" | "member", number: number): boolean {
-    return this.#ended[what].has(number);
+  /** Gives back the number of a subscription or a member that is no more. */
+  release(all: Numbered<Subscription> | Numbered<Member>, number: number): void {
+    if (all.delete(number)) this.known.quota.unsubscribe();
   }
 
   /** Answers a request that is refused. */
@@ -231,8 +274,13 @@ export class Session implements SubscriptionSession, MemberSession {
 
   /** Tells the client why and closes; everything said before still arrives. */
   close(code: ClosingErrorCode, detail?: string): void {
+    this.closeOver(code, dogearError(code, detail).message);
+  }
+
+  /** The same, in words of its own. */
+  closeOver(code: ClosingErrorCode, message: string): void {
     if (this.#closed) return;
-    this.say({ is: "error", code, message: dogearError(code, detail).message });
+    this.say({ is: "error", code, message });
     this.outbox.flush();
     this.disconnected();
     this.#socket.close(errors[code].closeCode, code);
@@ -319,13 +367,17 @@ export class Session implements SubscriptionSession, MemberSession {
   }
 
   #publish(publish: IncomingPublish): void {
-    const { number, channel, id } = publish;
-    const { user, producer } = this.identity as Identity;
+    const { number, channel, id, attributes, payload } = publish;
+    const { principal, quota, producer } = this.known;
+    if (!this.may("publish", channel)) {
+      return this.#mistaken({ code: "forbidden", detail: missing("publish", channel), number });
+    }
     if (producer !== undefined && producer.sequencer === undefined) {
       return this.refuse({ code: "producer-forgotten", number });
     }
-    const scoped = id === undefined ? undefined : `${user}/${channel}/${id}`;
-    this.drafts.add(publish, scoped, producer?.sequencer);
+    if (!quota.publish(payload.length + attributes.length)) return this.refuse({ code: "rate-limited", number });
+    const scopedId = id === undefined ? undefined : scoped(principal.user, `${channel}/${id}`);
+    this.drafts.add(publish, scopedId, producer?.sequencer);
   }
 
   /** Uses up a number of the session's producer, if it has one, without appending under it. */
@@ -335,9 +387,4 @@ export class Session implements SubscriptionSession, MemberSession {
     this.drafts.hand();
     return sequencer.use(number);
   }
-}
-
-/** Those that are not just being opened. A copy: each may end while the others have their turn. */
-function opened<T extends object>(all: ReadonlyMap<number, T | Opening>): readonly T[] {
-  return [...all.values()].filter((one): one is T => !("opening" in one));
 }

@@ -9,7 +9,7 @@
  * Catching up reads pages from the log at the subscriber's pace; live takes what the feed encoded for everyone. The
  * log is the buffer: nobody is disconnected for being slow, and nothing is queued for them.
  */
-import type { Gap, Offset } from "@dogear/shared";
+import type { Gap, Offset, Pattern } from "@dogear/shared";
 import type { Batch, Budget, Page } from "../engine/engine.ts";
 import { epochOf } from "../engine/lineage.ts";
 import { Messages } from "../engine/messages.ts";
@@ -28,6 +28,8 @@ export interface SubscriptionSession {
   say(envelope: { readonly is: "caught-up" | "behind"; readonly subscription: number } | GapSaid): void;
   /** Asks for a turn to catch up. */
   askTurn(steps: Steps): void;
+  /** So many bytes were read from the log to catch up. */
+  replayed(bytes: number): void;
   failed(subscription: Subscription, error: unknown): void;
 }
 
@@ -39,6 +41,9 @@ type GapSaid = {
 
 /** A page, small enough that one reader's page does not keep others waiting. */
 const pageMax = { messages: 1_024, bytes: 256 * 1_024, scan: 1_024 * 1_024 } as const;
+
+/** What a page costs beside its messages: to look for few among many is not free. */
+const pageBytes = 4 * 1_024;
 
 /** A page takes at most this share of a window, so that acknowledgements make room while the rest is on its way. */
 const pageShare = 4;
@@ -55,6 +60,7 @@ export interface SubscriptionParts {
 
 export class Subscription implements Receiver, Steps {
   readonly number: number;
+  readonly pattern: Pattern;
   readonly #session: SubscriptionSession;
   readonly #namespace: Namespace;
   readonly #feed: Feed;
@@ -70,6 +76,7 @@ export class Subscription implements Receiver, Steps {
 
   constructor({ number, session, namespace, feed, cursor, window, start }: SubscriptionParts) {
     this.number = number;
+    this.pattern = feed.pattern;
     this.#session = session;
     this.#namespace = namespace;
     this.#feed = feed;
@@ -153,9 +160,7 @@ export class Subscription implements Receiver, Steps {
   async #catchUp(): Promise<boolean> {
     const budget = this.#budget();
     if (this.#state !== "catching-up" || budget === undefined || this.#session.outbox.full) return false;
-    const page =
-      this.#feed.page(this.#position, budget) ??
-      (await this.#namespace.log.read(this.#feed.pattern, this.#position, budget));
+    const page = this.#feed.page(this.#position, budget) ?? (await this.#read(budget));
     if (this.#state !== "catching-up") return false;
     if (page.gap !== undefined) this.#tellGap(page.gap, page.gap.to as Offset);
     if (!this.#sendIfAdmitted(page)) return false;
@@ -164,6 +169,12 @@ export class Subscription implements Receiver, Steps {
     // Ahead of the feed: what the others are sent until then is not for this one.
     else void this.#feed.reached(this.#position).then(() => this.#session.askTurn(this));
     return false;
+  }
+
+  async #read(budget: Budget): Promise<Page> {
+    const page = await this.#namespace.log.read(this.pattern, this.#position, budget);
+    this.#session.replayed(page.messages.bytes.length + pageBytes);
+    return page;
   }
 
   #budget(): Budget | undefined {

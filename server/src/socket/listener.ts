@@ -1,31 +1,50 @@
 /**
- * Listens on one port: WebSocket upgrades become sessions, everything else goes to the HTTP handler.
+ * Listens on one port: WebSocket upgrades become sessions, everything else goes to the HTTP door.
+ *
+ * Whoever connects is counted before it is looked at: by its address, or, where it comes through a proxy that is trusted, by
+ * the address that the proxy names. Who may not come in is told so in the words of HTTP.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer as createSecureServer, type ServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { dogearError, type ErrorCode, errors } from "@dogear/shared";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Origins } from "../access/origins.ts";
 import type { HubCodec } from "../codec/codec.ts";
 import { Session, type SessionParts } from "../session/session.ts";
+import type { Proxies } from "./peer.ts";
 import { WsSocket } from "./ws-socket.ts";
 
 export interface ListenerParts {
   readonly host: string;
   readonly port: number;
+  /** The certificate and the key, where it speaks TLS itself. */
+  readonly tls: Certificate | undefined;
+  readonly proxies: Proxies;
+  readonly origins: Origins;
   /** The codecs spoken, by subprotocol. */
   readonly codecs: ReadonlyMap<string, HubCodec>;
   readonly session: SessionParts;
   readonly http: RequestListener;
 }
 
+/** In PEM. */
+export type Certificate = Required<Pick<ServerOptions, "cert" | "key">>;
+
 /** Sessions are asked to come back spread over this long, a little for each. */
 const drainSpreadMs = { perSession: 1, min: 500, max: 30_000 } as const;
+
+/** Connections beyond those that are let in, so that the others can be told why they are not. */
+const refusedMax = 1_000;
 
 export class Listener {
   readonly sessions: Set<Session> = new Set();
   readonly #parts: ListenerParts;
   readonly #http: Server;
   readonly #upgrades: WebSocketServer;
+  /** Connections that are there, and the address that each is counted by. */
+  readonly #counted = new Map<Duplex, string>();
 
   constructor(parts: ListenerParts) {
     const { limits } = parts.session;
@@ -38,15 +57,16 @@ export class Listener {
       maxPayload: limits.frameBytesMax,
       handleProtocols: (offered) => [...offered].find((name) => parts.codecs.has(name)) ?? false,
     });
-    this.#http = createServer(
-      {
-        headersTimeout: limits.helloTimeoutMs,
-        requestTimeout: limits.helloTimeoutMs,
-        connectionsCheckingInterval: Math.ceil(limits.helloTimeoutMs / 10),
-        maxHeaderSize: 8_192,
-      },
-      parts.http,
-    );
+    const options = {
+      headersTimeout: limits.helloTimeoutMs,
+      requestTimeout: limits.helloTimeoutMs,
+      connectionsCheckingInterval: Math.ceil(limits.helloTimeoutMs / 10),
+      maxHeaderSize: maxHeaderBytes,
+    };
+    const { tls, http } = parts;
+    this.#http = tls === undefined ? createServer(options, http) : createSecureServer({ ...options, ...tls }, http);
+    this.#http.maxConnections = limits.connectionsMax + refusedMax;
+    this.#http.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => this.#arrived(socket));
     this.#http.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
   }
 
@@ -60,15 +80,29 @@ export class Listener {
     return (this.#http.address() as AddressInfo).port;
   }
 
-  /** Takes no more connections, asks every session to come back later, and lets what they published be answered. */
+  /** Uses a new certificate for connections that come from now on. */
+  renew(tls: Certificate): void {
+    if ("setSecureContext" in this.#http) (this.#http.setSecureContext as (tls: Certificate) => void)(tls);
+  }
+
+  /**
+   * Takes no more connections, asks every session to come back later, and lets what they published be answered, for
+   * `drainMs` at most.
+   */
   async drain(): Promise<void> {
     this.#http.close();
     this.#http.closeIdleConnections();
-    const { chance } = this.#parts.session;
+    const { chance, clock, limits } = this.#parts.session;
     const { perSession, min, max } = drainSpreadMs;
     const spread = Math.min(max, Math.max(min, perSession * this.sessions.size));
     for (const session of this.sessions) session.drain(Math.round(chance.random() * spread));
-    await Promise.all([...this.sessions].map((session) => session.drafts.idle()));
+    const answered = Promise.all([...this.sessions].map((session) => session.drafts.idle()));
+    let giveUp = () => {};
+    const late = new Promise<void>((resolve) => {
+      giveUp = clock.after(limits.drainMs, resolve);
+    });
+    await Promise.race([answered, late]);
+    giveUp();
   }
 
   /** Closes every session. */
@@ -77,25 +111,52 @@ export class Listener {
     this.#http.closeAllConnections();
   }
 
-  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    // Before anything else: a connection that is reset now must not take the process down.
-    stream.on("error", () => stream.destroy());
-    const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-    if (!offered.some((name) => this.#parts.codecs.has(name))) {
-      const spoken = [...this.#parts.codecs.keys()].join(", ");
-      const text = `Offer one of these WebSocket subprotocols: ${spoken}.\n`;
-      stream.once("finish", () => stream.destroy());
-      stream.end(
-        `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
-      );
-      return;
+  /** Whether one more connection may be; told in the words of HTTP where not. */
+  #arrived(socket: Socket): void {
+    socket.on("error", () => {});
+    const { proxies } = this.#parts;
+    const { address } = proxies.peerOf({ socket, headers: {} });
+    if (this.#counted.size >= this.#parts.session.limits.connectionsMax) {
+      this.#parts.session.hub.hit("connectionsMax");
+      return refuse(socket, 503, "too-many-connections");
     }
-    this.#upgrades.handleUpgrade(request, stream, head, (ws) => this.#connected(ws, stream as Socket));
+    // Who is behind a proxy is known when the request has come.
+    if (proxies.trusts(address)) return this.#count(socket, "");
+    if (!this.#parts.session.hub.access.addresses.enter(address)) return refuse(socket, 429, "too-many-connections");
+    this.#count(socket, address);
   }
 
-  #connected(ws: WebSocket, stream: Socket): void {
-    const codec = this.#parts.codecs.get(ws.protocol) as HubCodec;
-    const session = new Session(new WsSocket(ws, stream, this.#parts.session.clock), codec, this.#parts.session);
+  #count(socket: Socket, address: string): void {
+    this.#counted.set(socket, address);
+    socket.once("close", () => {
+      this.#parts.session.hub.access.addresses.leave(this.#counted.get(socket) ?? "");
+      this.#counted.delete(socket);
+    });
+  }
+
+  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    // Until `ws` takes over, nobody else listens.
+    stream.on("error", () => stream.destroy());
+    const { codecs, origins, proxies, session } = this.#parts;
+    const { address } = proxies.peerOf(request);
+    if (this.#counted.get(stream) === "" && !proxies.trusts(address)) {
+      if (!session.hub.access.addresses.enter(address)) return refuse(stream, 429, "too-many-connections");
+      this.#counted.set(stream, address);
+    }
+    const { origin, host } = request.headers;
+    if (!origins.allows({ origin, host })) return refuse(stream, 403, "origin-refused");
+    const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+    if (!offered.some((name) => codecs.has(name))) {
+      const spoken = [...codecs.keys()].join(", ");
+      return refuse(stream, 400, "invalid-request", `Offer one of these WebSocket subprotocols: ${spoken}.`);
+    }
+    this.#upgrades.handleUpgrade(request, stream, head, (ws) => this.#connected(ws, stream as Socket, address));
+  }
+
+  #connected(ws: WebSocket, stream: Socket, address: string): void {
+    const { session: parts, codecs } = this.#parts;
+    const codec = codecs.get(ws.protocol) as HubCodec;
+    const session = new Session(new WsSocket(ws, stream, parts.clock), codec, parts, address);
     this.sessions.add(session);
     ws.on("message", (message, binary) => session.receive(message as Buffer, binary));
     ws.on("close", () => {
@@ -105,5 +166,44 @@ export class Listener {
     // What went wrong is in the close that follows.
     ws.on("error", () => {});
     stream.on("drain", () => session.drained());
+    boundUnknown(session, ws, stream, parts.limits.helloBytesMax);
   }
+}
+
+const maxHeaderBytes = 8_192;
+
+/** Reads no further where more arrives than may, before it is known who it is from. */
+function boundUnknown(session: Session, ws: WebSocket, stream: Socket, bytesMax: number): void {
+  const start = stream.bytesRead;
+  // Called after `ws` has read what came, so that a hello in it counts as arrived.
+  const arrived = () => {
+    if (!session.isUnknown) stream.off("data", arrived);
+    else if (stream.bytesRead - start > bytesMax) {
+      session.close("hello-too-large");
+      ws.pause();
+    }
+  };
+  stream.on("data", arrived);
+}
+
+const statusTexts: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  403: "Forbidden",
+  429: "Too Many Requests",
+  503: "Service Unavailable",
+};
+
+/** Answers a request that is refused, and hangs up. */
+function refuse(stream: Duplex, status: number, code: ErrorCode, detail?: string): void {
+  const { message } = dogearError(code, detail);
+  const body = JSON.stringify({ error: { code, message, retry: errors[code].retry } });
+  const headers = [
+    `HTTP/1.1 ${status} ${statusTexts[status]}`,
+    "Connection: close",
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...(status === 429 || status === 503 ? ["Retry-After: 1"] : []),
+  ];
+  stream.once("finish", () => stream.destroy());
+  stream.end(`${headers.join("\r\n")}\r\n\r\n${body}`);
 }

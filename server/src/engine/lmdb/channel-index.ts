@@ -61,6 +61,11 @@ export class ChannelIndex {
     for (const { channel, last } of this.#entries) yield [channel, last];
   }
 
+  /** How many messages of each channel there are. */
+  *counts(): Generator<readonly [Channel, number]> {
+    for (const { channel, count } of this.#entries) yield [channel, count];
+  }
+
   /**
    * The chunks after an offset that hold what a pattern selects, oldest first: the next few, or `"all"` where
    * reading every chunk is the better plan. `from` is the first offset of the chunk to start with.

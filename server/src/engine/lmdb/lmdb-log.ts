@@ -6,8 +6,20 @@ import { type DogearError, type Durability, dogearError, matcher, type Offset, t
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { admit } from "../admission.ts";
+import { listed } from "../channels.ts";
 import { CommitQueue, payloadBytes, together } from "../commit-queue.ts";
-import type { Appended, Batch, Bounds, Budget, Draft, Era, Log, NamespacePolicy, Page } from "../engine.ts";
+import type {
+  Appended,
+  Batch,
+  Bounds,
+  Budget,
+  ChannelCount,
+  Draft,
+  Era,
+  Log,
+  NamespacePolicy,
+  Page,
+} from "../engine.ts";
 import { followedBytesMax, followTail } from "../follow.ts";
 import { Messages } from "../messages.ts";
 import { collectPage, remembering, type Stretch } from "../page.ts";
@@ -135,6 +147,12 @@ export class LmdbLog implements Log {
     await this.#segments.settled();
     const turn = () => new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
     return this.#segments.count(pattern, Math.max(after, this.#facts.oldest - 1) as Offset, turn);
+  }
+
+  async channels(after: string, limit: number): Promise<readonly ChannelCount[]> {
+    await this.#segments.settled();
+    const turn = () => new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
+    return listed(await this.#segments.channels(turn), after, limit);
   }
 
   async offsetAt(time: number): Promise<Offset> {

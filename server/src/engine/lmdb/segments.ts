@@ -9,7 +9,7 @@
  */
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Offset, Pattern } from "@dogear/shared";
+import type { Channel, Offset, Pattern } from "@dogear/shared";
 import type { Stretch } from "../page.ts";
 import { Segment, segmentName } from "./segment.ts";
 
@@ -148,6 +148,21 @@ export class Segments {
     let sum = this.#open.count(pattern, after);
     for (const info of sealed.reverse()) sum += await this.#countSealed(info, pattern, after, turn);
     return sum;
+  }
+
+  /** How many messages each channel has. Others have their turn before each segment. */
+  async channels(turn: () => Promise<void>): Promise<ReadonlyMap<Channel, number>> {
+    const counts = new Map<Channel, number>();
+    for (const info of [...this.#infos].reverse()) {
+      await turn();
+      await this.settled();
+      // It may have been removed meanwhile.
+      if (!this.#infos.includes(info)) continue;
+      for (const [channel, count] of this.#segment(info.first).index().counts()) {
+        counts.set(channel, (counts.get(channel) ?? 0) + count);
+      }
+    }
+    return counts;
   }
 
   async #countSealed(info: SegmentInfo, pattern: Pattern, after: Offset, turn: () => Promise<void>): Promise<number> {

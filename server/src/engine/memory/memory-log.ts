@@ -5,8 +5,20 @@ import { type Channel, type Durability, type Epoch, matcher, type Offset, type P
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { admit } from "../admission.ts";
+import { listed } from "../channels.ts";
 import { CommitQueue, payloadBytes, together } from "../commit-queue.ts";
-import type { Appended, Batch, Bounds, Budget, Draft, Era, Log, NamespacePolicy, Page } from "../engine.ts";
+import type {
+  Appended,
+  Batch,
+  Bounds,
+  Budget,
+  ChannelCount,
+  Draft,
+  Era,
+  Log,
+  NamespacePolicy,
+  Page,
+} from "../engine.ts";
 import { followedBytesMax, followTail } from "../follow.ts";
 import type { Messages } from "../messages.ts";
 import { collectPage, countMatching, remembering } from "../page.ts";
@@ -86,6 +98,15 @@ export class MemoryLog implements Log {
   async count(pattern: Pattern, after: Offset): Promise<number> {
     const matches = remembering(matcher(pattern));
     return this.#after(after).reduce((sum, { messages }) => sum + countMatching(messages, after, matches), 0);
+  }
+
+  async channels(after: string, limit: number): Promise<readonly ChannelCount[]> {
+    this.#retain();
+    const counts = new Map<Channel, number>();
+    for (const { messages } of this.#stretches) {
+      for (const channel of messages.channels) counts.set(channel, (counts.get(channel) ?? 0) + 1);
+    }
+    return listed(counts, after, limit);
   }
 
   async offsetAt(time: number): Promise<Offset> {

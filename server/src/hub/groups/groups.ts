@@ -26,6 +26,8 @@ export interface Declared {
   readonly name: string;
   readonly pattern: Pattern;
   readonly policy: DeclaredPolicy;
+  /** Whether the member may work on a pattern, and so be told about a group that does. */
+  readonly may: (pattern: Pattern) => boolean;
   /** Where the group starts if there is none yet. */
   readonly start: () => Promise<Offset>;
 }
@@ -61,25 +63,28 @@ export class Groups {
    * @throws DogearError `invalid-group`, `group-differs`, `memory-namespace`, `disk-full`
    */
   async declare(declared: Declared): Promise<Group> {
-    const { namespace, name, pattern, policy } = declared;
+    const { namespace, name, pattern, policy, may } = declared;
     if (namespace.log.durability === "memory") throw dogearError("memory-namespace");
     const key = `${namespace.policy.namespace}/${name}`;
     const group = await this.#open(key, declared);
+    if (!may(group.head.pattern)) throw dogearError("group-differs");
     const differing = differences(group.head, { pattern, policy });
     if (differing.length > 0) throw dogearError("group-differs", `${differing.join("; ")}.`);
     return group;
   }
 
   /**
-   * A group by its name; the namespace may be left out where only one has a group of this name.
+   * A group by its name, among those whose patterns may be seen; the namespace may be left out where only one has a group
+   * of this name.
    *
    * @throws DogearError `unknown-group`
    */
-  async find(name: string, namespace: string | undefined): Promise<Group> {
+  async find(name: string, namespace: string | undefined, may: (pattern: Pattern) => boolean): Promise<Group> {
     const found = (await this.all()).filter(
       (group) =>
         !group.isClosed &&
         group.name === name &&
+        may(group.head.pattern) &&
         (namespace ?? group.namespace.policy.namespace) === group.namespace.policy.namespace,
     );
     const [group] = found;

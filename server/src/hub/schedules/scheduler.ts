@@ -135,16 +135,16 @@ export class Scheduler {
   }
 
   /**
-   * Takes a draft back; resolves once that is durable.
+   * Takes a draft back that is for a channel of which `may` holds; resolves once that is durable.
    *
    * @throws DogearError `not-scheduled`, `disk-full`
    */
-  async cancel(first: Offset): Promise<void> {
+  async cancel(first: Offset, may: (channel: Channel) => boolean): Promise<void> {
     const cancelled = await this.#alone(async () => {
       await this.#reconcile();
       if (first > this.#ledger.head.position) await this.#takeIn();
       const one = this.#waiting.get(first);
-      if (one === undefined) throw dogearError("not-scheduled");
+      if (one === undefined || !may(await this.#channelOf(one))) throw dogearError("not-scheduled");
       this.#waiting.remove(one);
       return one;
     });
@@ -176,6 +176,13 @@ export class Scheduler {
     await this.#alone(async () => {});
     // What is not stored is read again.
     await this.#ledger.flush().catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The channel that a draft waits for. */
+  async #channelOf({ offset }: Pending): Promise<Channel> {
+    const [[, text] = []] = await readTexts(this.#log, this.#slips, [offset]);
+    if (text === undefined) throw dogearError("not-scheduled");
+    return readSlip(text).channel;
   }
 
   /** Does what must see and leave everything as it is, after whatever was begun before. */

@@ -91,14 +91,15 @@ export class Schedules {
   }
 
   /**
-   * Takes back what is scheduled; resolves once that is durable.
+   * Takes back what is scheduled for a channel of which `may` holds; resolves once that is durable.
    *
-   * @throws DogearError `not-scheduled`, `disk-full`
+   * @throws DogearError `not-scheduled`, also where it may not be taken back; `disk-full`
    */
-  async cancel(id: string): Promise<void> {
+  async cancel(id: string, may: (channel: Channel) => boolean): Promise<void> {
     const parsed = parseScheduleId(id);
     for (const [{ policy, log }, scheduler] of this.#schedulers) {
-      if (parsed?.namespace === policy.namespace && isOf(log.lineage, parsed)) return scheduler.cancel(parsed.first);
+      if (parsed?.namespace === policy.namespace && isOf(log.lineage, parsed))
+        return scheduler.cancel(parsed.first, may);
     }
     throw dogearError("not-scheduled");
   }

@@ -30,6 +30,7 @@ export interface Wait {
 
 /** What a slip says of its draft's schedule. */
 export interface SlipFacts {
+  readonly channel: Channel;
   readonly due: number;
   /** Where it was first stored. */
   readonly first: Offset;
@@ -56,8 +57,11 @@ export function readSlip(text: Buffer): SlipFacts {
   const { offset, headers = {} } = JSON.parse(text.toString()) as WireMessage;
   const due = Number(headers[header.due]);
   const first = Number(headers[header.first] ?? offset) as Offset;
-  if (!Number.isSafeInteger(due) || !Number.isSafeInteger(first)) throw new Error(`The slip at ${offset} is not one.`);
-  return { due, first };
+  const channel = headers[header.for] ?? "";
+  if (!Number.isSafeInteger(due) || !Number.isSafeInteger(first) || !isChannel(channel)) {
+    throw new Error(`The slip at ${offset} is not one.`);
+  }
+  return { channel, due, first };
 }
 
 /** The message that a slip stood for, which lives from now on. Throws where the text is no slip. */

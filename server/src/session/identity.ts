@@ -1,0 +1,25 @@
+/** Who a session is, once it has said hello. */
+import type { SessionReport } from "@dogear/shared";
+import type { Principal } from "../access/principal.ts";
+import type { Quota } from "../access/quotas.ts";
+import type { Sequencer } from "../hub/sequencer.ts";
+
+export interface Identity {
+  readonly principal: Principal;
+  /** What its user takes of the hub, over all its sessions. */
+  readonly quota: Quota;
+  /** When it was welcomed. */
+  readonly since: number;
+  readonly subscriber: string | undefined;
+  readonly producer: { readonly id: string; readonly sequencer: Sequencer | undefined } | undefined;
+}
+
+/** As much of it as an operator is told. */
+export function reportOn({
+  principal,
+  subscriber,
+  since,
+}: Identity): Pick<SessionReport, "user" | "subscriber" | "since" | "expires"> {
+  const { user, expires } = principal;
+  return { user, since, ...(subscriber !== undefined && { subscriber }), ...(expires !== undefined && { expires }) };
+}
