@@ -1,8 +1,12 @@
 /** Embeds a hub in a Node program. */
-export { type Config, ConfigError, parseConfig, readConfig } from "./config.ts";
+export { type Config, parseConfig, readConfig } from "./config/config.ts";
+export { checkExposure, isOpen } from "./config/exposure.ts";
+export { ConfigError } from "./config/mistakes.ts";
+export { jsonSchema } from "./config/schema.ts";
+export { type ConfigFlag, type ConfigSources, type LoadedConfig, loadConfig } from "./config/sources.ts";
 export type { NamespacePolicy } from "./engine/engine.ts";
 export { DataInUseError } from "./engine/lmdb/lock.ts";
 export { SplitNamespaceError } from "./hub/hub.ts";
 export { jsonLogger, type Logger, silentLogger } from "./runtime/logger.ts";
-export { defaultHost, defaultPort, type Server, type ServerOptions, startServer, version } from "./server.ts";
+export { type Server, type ServerOptions, startServer, version } from "./server.ts";
 export { files } from "./socket/http.ts";

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import { Origins } from "./access/origins.ts";
 import { hubJsonCodec } from "./codec/json.ts";
-import type { Config } from "./config.ts";
-import { parseConfig } from "./config.ts";
+import { type Config, parseConfig } from "./config/config.ts";
+import { checkExposure, isOpen } from "./config/exposure.ts";
 import { LmdbEngine } from "./engine/lmdb/lmdb-engine.ts";
 import { Hub } from "./hub/hub.ts";
 import { systemChance, systemClock } from "./runtime/clock.ts";
@@ -17,13 +17,14 @@ import { Listener } from "./socket/listener.ts";
 import { Proxies } from "./socket/peer.ts";
 
 export interface ServerOptions {
-  /** The folder of the data, created where it is missing. */
-  readonly data: string;
+  /** What `readConfig`, `loadConfig` or `parseConfig` makes; the options below are stronger than what it says. */
+  readonly config?: Config;
+  /** The folder of the data, created where it is missing; `./data` by default. */
+  readonly data?: string;
   /** 7600 by default; 0 takes a free one. */
   readonly port?: number;
-  /** `127.0.0.1` by default: until the hub knows users, only this machine may come in. */
+  /** `127.0.0.1` by default. Any but a loopback address needs a configuration with tokens or keys. */
   readonly host?: string;
-  readonly config?: Config;
   readonly logger?: Logger;
   /** What answers plain HTTP requests; by default nothing is found. */
   readonly http?: RequestListener;
@@ -40,12 +41,14 @@ export interface Server {
   close(): Promise<void>;
 }
 
-export const defaultPort = 7_600;
-export const defaultHost = "127.0.0.1";
-
-/** Starts a hub on the embedded engine. Rejects where the data or the port cannot be had. */
-export async function startServer(options: ServerOptions): Promise<Server> {
-  const { data, port = defaultPort, host = defaultHost, logger = silentLogger, config = parseConfig({}) } = options;
+/**
+ * Starts a hub on the embedded engine. Rejects where the data or the port cannot be had, and with a `ConfigError` where
+ * other machines could come in without access control.
+ */
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+  const { logger = silentLogger, config = parseConfig({}) } = options;
+  const { data = config.data, port = config.listen.port, host = config.listen.host } = options;
+  checkExposure(config.access, host);
   const runtime = { clock: systemClock, chance: systemChance, logger };
   const engine = await LmdbEngine.open({ ...runtime, data, fatal: options.fatal ?? throwLater });
   const { limits, policies } = config;
@@ -64,6 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       http: options.http ?? notFound,
     });
     const bound = await listener.listen();
+    if (isOpen(config.access)) logger.warn("access.none", { host });
     return serving(host, bound, listener, hub, engine);
   } catch (error) {
     await hub?.close();

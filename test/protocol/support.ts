@@ -10,7 +10,7 @@ import {
   type Subscribed,
   type WireMessage,
 } from "@dogear/shared/envelopes";
-import { parseConfig } from "../../server/src/config.ts";
+import { parseConfig } from "../../server/src/config/config.ts";
 import { type Server, startServer } from "../../server/src/server.ts";
 import { type BareSocket, open } from "../support/bare-socket.ts";
 import { temporaryFolder, whenDone } from "../support/temp.ts";

@@ -1,5 +1,6 @@
 /** `dogear serve`: a hub that runs until a signal stops it. */
 import { type Command, command } from "./command.ts";
+import { configOptions, hubConfigOptions } from "./settings.ts";
 import { noMore } from "./usage.ts";
 
 export const serve: Command = command({
@@ -11,20 +12,14 @@ export const serve: Command = command({
       "stores cursors and stops; a second signal ends it at once. Killed without warning, it loses nothing that it " +
       "has confirmed.",
     "Where it listens goes to standard output, its log to standard error, one JSON object a line.",
-    "The configuration is JSON, all of which may be left out. For each namespace (the first level of channels that are " +
-      'kept together) it says "durability", disk or memory, and "retention", "ageMs" and "bytes"; and it may change ' +
-      'the "limits" that PROTOCOL.md names.',
+    "What it is told counts in this order: options, the environment's variables, and the file that --config names. " +
+      'Each is the same configuration: "dogear help config" says what is in it.',
+    "A hub that is told of no tokens and no keys lets everybody do everything. It therefore listens on loopback " +
+      "addresses only, for its own machine.",
   ],
   options: {
-    port: { type: "string", value: "number", default: "7600", says: "where to listen; 0 is any free port" },
-    host: {
-      type: "string",
-      value: "address",
-      default: "127.0.0.1",
-      says: "0.0.0.0 lets any machine in, without a password",
-    },
-    data: { type: "string", value: "folder", default: "./data", says: "where messages and cursors are kept" },
-    config: { type: "string", value: "file", says: "namespaces and limits (default: none)" },
+    ...hubConfigOptions,
+    ...configOptions,
     demo: { type: "boolean", says: "also publish this machine's sensors, and serve a page that shows them" },
   },
   examples: [

@@ -1,11 +1,12 @@
 /** The hub of `dogear serve`: started, or the reason why not; and stopped in good order. */
 import { demoFolder, startSensors } from "../demo/demo.ts";
 import {
+  type Config,
   ConfigError,
   DataInUseError,
   files,
+  isOpen,
   jsonLogger,
-  readConfig,
   type Server,
   type ServerOptions,
   SplitNamespaceError,
@@ -13,35 +14,27 @@ import {
 } from "../index.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { type Shell, stopped } from "./command.ts";
-import { CommandError, integer } from "./usage.ts";
+import { type ConfigValues, configuration } from "./settings.ts";
+import { CommandError } from "./usage.ts";
 
-export interface ServeValues {
-  readonly port: string;
-  readonly host: string;
-  readonly data: string;
-  readonly config: string | undefined;
+export interface ServeValues extends ConfigValues {
   readonly demo: boolean | undefined;
 }
 
-export async function serveUntilStopped(values: ServeValues, shell: Shell): Promise<void> {
-  const { host, data, config, demo } = values;
+export async function serveUntilStopped({ demo, ...values }: ServeValues, shell: Shell): Promise<void> {
+  const { config } = await configuration(values, shell);
+  const open = isOpen(config.access);
+  if (demo && !open) throw new CommandError("usage", "--demo goes without access control: its page has no token.");
   const logger = jsonLogger((line) => shell.stderr.write(line), systemClock.now);
   let fatal: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fatal = (cause) => reject(new CommandError("internal", `The log cannot be written any more: ${cause}.`, { cause }));
   });
-  const server = await start({
-    port: integer("port", values.port, 0, 65_535),
-    host,
-    data,
-    logger,
-    fatal,
-    ...(config !== undefined && { config: configuration(config) }),
-    ...(demo && { http: files(demoFolder()) }),
-  });
+  const server = await start({ config, logger, fatal, ...(demo && { http: files(demoFolder()) }) });
   const sensors = demo ? startSensors(local(server).replace("http", "ws"), { logger }) : undefined;
   shell.stdout.write(`dogear listening on ${server.url.replace("ws", "http")}\n`);
-  if (demo) shell.stdout.write(`See this machine at ${local(server)}; the data is in ${data}.\n`);
+  if (open) shell.stdout.write(withoutAccessControl);
+  if (demo) shell.stdout.write(`See this machine at ${local(server)}; the data is in ${config.data}.\n`);
 
   const untilStopped = async (): Promise<void> => {
     await stopped(shell);
@@ -58,37 +51,27 @@ export async function serveUntilStopped(values: ServeValues, shell: Shell): Prom
   }
 }
 
+/** Said loudly, because whoever forgets access control should notice before others do. */
+const withoutAccessControl =
+  "There is no access control: everybody on this machine may read, write and administer everything.\n" +
+  'To let other machines in, configure tokens or keys: "dogear help token", "dogear help key".\n';
+
 /** Where to find the hub from this machine: every address is none to connect to. */
 function local({ host, port, url }: Server): string {
   const every = host === "0.0.0.0" || host === "::";
   return every ? `http://localhost:${port}` : url.replace("ws", "http");
 }
 
-function configuration(file: string): NonNullable<ServerOptions["config"]> {
-  try {
-    return readConfig(file);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new CommandError("config", `${error.message}. See "dogear help serve".`, { cause: error });
-  }
-}
-
-async function start(options: Where & ServerOptions): Promise<Server> {
+async function start(options: ServerOptions & { readonly config: Config }): Promise<Server> {
   try {
     return await startServer(options);
   } catch (error) {
-    throw explain(error as NodeJS.ErrnoException, options);
+    throw explain(error as NodeJS.ErrnoException, options.config);
   }
 }
 
-interface Where {
-  readonly port: number;
-  readonly host: string;
-  readonly data: string;
-}
-
 /** Why a hub cannot be started, and what to do. */
-function explain(cause: NodeJS.ErrnoException, { port, host, data }: Where): Error {
+function explain(cause: NodeJS.ErrnoException, { data, listen: { host, port } }: Config): Error {
   const { code, syscall, message } = cause;
   const unavailable = (why: string): CommandError => new CommandError("unavailable", why, { cause });
   if (code === "EADDRINUSE") {
@@ -104,6 +87,7 @@ function explain(cause: NodeJS.ErrnoException, { port, host, data }: Where): Err
     return unavailable(`The data cannot be kept in ${data}: ${message}. Take another folder with --data.`);
   }
   if (cause instanceof DataInUseError) return unavailable(message);
-  if (cause instanceof SplitNamespaceError) return new CommandError("config", message, { cause });
+  if (cause instanceof ConfigError || cause instanceof SplitNamespaceError)
+    return new CommandError("config", message, { cause });
   return cause;
 }
