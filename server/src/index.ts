@@ -1,6 +1,9 @@
 /** Embeds a hub in a Node program. */
+export { type Authenticate, type Authenticated, type Authorize, isOpen } from "./access/access.ts";
+export type { Capabilities, Right } from "./access/capabilities.ts";
+export type { Credentials } from "./access/principal.ts";
 export { type Config, parseConfig, readConfig } from "./config/config.ts";
-export { checkExposure, isOpen } from "./config/exposure.ts";
+export { checkExposure } from "./config/exposure.ts";
 export { ConfigError } from "./config/mistakes.ts";
 export { jsonSchema } from "./config/schema.ts";
 export { type ConfigFlag, type ConfigSources, type LoadedConfig, loadConfig } from "./config/sources.ts";

@@ -2,16 +2,18 @@
 
 import { readFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
+import type { Authenticate, Authorize } from "./access/access.ts";
 import { Origins } from "./access/origins.ts";
 import { hubJsonCodec } from "./codec/json.ts";
 import { type Config, parseConfig } from "./config/config.ts";
-import { checkExposure, isOpen } from "./config/exposure.ts";
+import { checkExposure } from "./config/exposure.ts";
 import { LmdbEngine } from "./engine/lmdb/lmdb-engine.ts";
 import { Hub } from "./hub/hub.ts";
 import { systemChance, systemClock } from "./runtime/clock.ts";
 import { type Logger, silentLogger } from "./runtime/logger.ts";
 import { handle } from "./session/handlers.ts";
 import { Heartbeats } from "./session/heartbeats.ts";
+import { readCertificate, watchCertificate } from "./socket/certificate.ts";
 import { notFound } from "./socket/http.ts";
 import { Listener } from "./socket/listener.ts";
 import { Proxies } from "./socket/peer.ts";
@@ -25,6 +27,10 @@ export interface ServerOptions {
   readonly port?: number;
   /** `127.0.0.1` by default. Any but a loopback address needs a configuration with tokens or keys. */
   readonly host?: string;
+  /** Says who comes with a token, instead of the tokens and keys of the configuration. */
+  readonly authenticate?: Authenticate;
+  /** Says what they may do, instead of their capabilities. */
+  readonly authorize?: Authorize;
   readonly logger?: Logger;
   /** What answers plain HTTP requests; by default nothing is found. */
   readonly http?: RequestListener;
@@ -46,29 +52,37 @@ export interface Server {
  * other machines could come in without access control.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const { logger = silentLogger, config = parseConfig({}) } = options;
+  const { logger = silentLogger, config = parseConfig({}), authenticate, authorize } = options;
   const { data = config.data, port = config.listen.port, host = config.listen.host } = options;
-  checkExposure(config.access, host);
+  const access = { policy: config.access, authenticate, authorize };
+  checkExposure(access, host);
   const runtime = { clock: systemClock, chance: systemChance, logger };
   const engine = await LmdbEngine.open({ ...runtime, data, fatal: options.fatal ?? throwLater });
-  const { limits, policies } = config;
+  const { limits, policies, listen } = config;
   const codec = hubJsonCodec(limits);
   let hub: Hub | undefined;
   try {
-    hub = await Hub.open({ ...runtime, engine, policies, limits });
+    hub = await Hub.open({ ...runtime, engine, policies, limits, access });
     const listener = new Listener({
       host,
       port,
-      tls: undefined,
-      proxies: new Proxies([]),
-      origins: new Origins({ origins: [], hosts: [], isOpen: hub.access.isOpen }),
+      tls: listen.tls && readCertificate(listen.tls),
+      proxies: new Proxies(listen.trustedProxies),
+      origins: new Origins({ ...listen, isOpen: hub.access.isOpen }),
       codecs: new Map([[codec.subprotocol, codec]]),
       session: { ...runtime, hub, limits, heartbeats: new Heartbeats(systemClock), name: `dogear/${version}`, handle },
       http: options.http ?? notFound,
     });
     const bound = await listener.listen();
-    if (isOpen(config.access)) logger.warn("access.none", { host });
-    return serving(host, bound, listener, hub, engine);
+    if (hub.access.isOpen) logger.warn("access.none", { host });
+    const stopWatching = listen.tls && watchCertificate(listen.tls, runtime, (renewed) => listener.renew(renewed));
+    return serving({ host, port: bound, secure: listen.tls !== undefined }, async () => {
+      stopWatching?.();
+      await listener.drain();
+      listener.close();
+      await hub?.close();
+      await engine.close();
+    });
   } catch (error) {
     await hub?.close();
     await engine.close();
@@ -76,18 +90,18 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   }
 }
 
-function serving(host: string, port: number, listener: Listener, hub: Hub, engine: LmdbEngine): Server {
+interface Where {
+  readonly host: string;
+  readonly port: number;
+  readonly secure: boolean;
+}
+
+function serving({ host, port, secure }: Where, close: () => Promise<void>): Server {
   let closing: Promise<void> | undefined;
-  const close = async () => {
-    await listener.drain();
-    listener.close();
-    await hub.close();
-    await engine.close();
-  };
   return {
     host,
     port,
-    url: `ws://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    url: `${secure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}`,
     close: () => {
       closing ??= close();
       return closing;

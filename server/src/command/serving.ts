@@ -23,7 +23,7 @@ export interface ServeValues extends ConfigValues {
 
 export async function serveUntilStopped({ demo, ...values }: ServeValues, shell: Shell): Promise<void> {
   const { config } = await configuration(values, shell);
-  const open = isOpen(config.access);
+  const open = isOpen({ policy: config.access });
   if (demo && !open) throw new CommandError("usage", "--demo goes without access control: its page has no token.");
   const logger = jsonLogger((line) => shell.stderr.write(line), systemClock.now);
   let fatal: (error: unknown) => void = () => {};

@@ -3,7 +3,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { isLoopback } from "./exposure.ts";
+import { isLoopback } from "../access/addresses.ts";
 
 export function whole(min: number, max?: number): z.ZodNumber {
   const error = `a whole number ${max === undefined ? `from ${min} up` : `from ${min} to ${max}`}`;

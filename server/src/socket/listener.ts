@@ -5,14 +5,16 @@
  * the address that the proxy names. Who may not come in is told so in the words of HTTP.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
-import { createServer as createSecureServer, type ServerOptions } from "node:https";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { Server as TlsServer } from "node:tls";
 import { dogearError, type ErrorCode, errors } from "@dogear/shared";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Origins } from "../access/origins.ts";
 import type { HubCodec } from "../codec/codec.ts";
 import { Session, type SessionParts } from "../session/session.ts";
+import type { Certificate } from "./certificate.ts";
 import type { Proxies } from "./peer.ts";
 import { WsSocket } from "./ws-socket.ts";
 
@@ -28,9 +30,6 @@ export interface ListenerParts {
   readonly session: SessionParts;
   readonly http: RequestListener;
 }
-
-/** In PEM. */
-export type Certificate = Required<Pick<ServerOptions, "cert" | "key">>;
 
 /** Sessions are asked to come back spread over this long, a little for each. */
 const drainSpreadMs = { perSession: 1, min: 500, max: 30_000 } as const;
@@ -81,8 +80,8 @@ export class Listener {
   }
 
   /** Uses a new certificate for connections that come from now on. */
-  renew(tls: Certificate): void {
-    if ("setSecureContext" in this.#http) (this.#http.setSecureContext as (tls: Certificate) => void)(tls);
+  renew(certificate: Certificate): void {
+    if (this.#http instanceof TlsServer) this.#http.setSecureContext(certificate);
   }
 
   /**
