@@ -1,5 +1,5 @@
 /** A client of a hub: wires connection, publisher, subscriptions and the annex together. */
-import { type Action, type DogearError, errors, isErrorCode, type Limits } from "@dogear/shared";
+import { type Action, type ClientLimits, type DogearError, isClosing } from "@dogear/shared";
 import type { Annex } from "./annex.ts";
 import { Connection, type ConnectionState, type Said } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
@@ -106,8 +106,8 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
     return this.#connection.state;
   }
 
-  /** The hub's limits, as the last welcome told them; the usual ones before the first. */
-  get limits(): Limits {
+  /** The hub's limits, as the last welcome told them; before the first, the usual ones of those that a client needs. */
+  get limits(): ClientLimits {
     return this.#connection.limits;
   }
 
@@ -254,7 +254,7 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
       this.#publisher.received(envelope);
     } else if ("member" in envelope || "request" in envelope) {
       this.#annex?.receive(envelope);
-    } else if (envelope.is === "error" && isErrorCode(envelope.code) && "closeCode" in errors[envelope.code]) {
+    } else if (envelope.is === "error" && isClosing(envelope.code)) {
       this.#lastWords = envelope.message;
     } else {
       this.#subscriptions.receive(envelope, bytes);

@@ -21,6 +21,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Dogear
 
 export type {
   Channel,
+  ClientLimits,
   Durability,
   Epoch,
   ErrorCode,

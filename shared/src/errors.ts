@@ -6,6 +6,79 @@
  * never heard of the code obeys it: 4000–4499 mean reconnect, 4500–4999 mean do not.
  */
 
+/** Errors that close the connection, with the code it is closed with. */
+export const closeCodes = {
+  draining: 4001,
+  "hello-timeout": 4002,
+  "heartbeat-timeout": 4003,
+  internal: 4004,
+  "token-expired": 4005,
+  disconnected: 4006,
+  "too-many-connections": 4007,
+  "access-unavailable": 4008,
+
+  malformed: 4500,
+  "unsupported-protocol": 4501,
+  "hello-expected": 4502,
+  "too-many-errors": 4503,
+  unauthorized: 4504,
+  revoked: 4505,
+  "hello-too-large": 4506,
+} as const;
+
+/** Errors that pass: the same request may succeed later, as it stands. */
+const passing = ["rate-limited", "disk-full", "unavailable", "queue-full", "draft-dropped", "token-failed"] as const;
+
+/** Errors that stay until something else changes. A client takes them at the hub's word, and need not carry their names. */
+const lasting = [
+  "forbidden",
+  "origin-refused",
+  "invalid-request",
+  "not-found",
+  "unknown-session",
+
+  "invalid-envelope",
+  "invalid-channel",
+  "invalid-pattern",
+  "invalid-payload",
+  "reserved-channel",
+  "message-too-large",
+  "payload-too-deep",
+
+  "out-of-order",
+  "producer-forgotten",
+  "outcome-unknown",
+
+  "subscriber-required",
+  "memory-namespace",
+  "subscription-in-use",
+  "unknown-subscription",
+  "too-many-subscriptions",
+  "ack-beyond-sent",
+  "taken-over",
+
+  "too-many-scheduled",
+  "not-scheduled",
+  "member-in-use",
+  "unknown-member",
+  "invalid-group",
+  "group-differs",
+  "group-deleted",
+  "lease-lost",
+  "unknown-group",
+  "unknown-cursor",
+  "cursor-reset",
+
+  "closed",
+  "gap",
+] as const;
+
+/** The errors that close a connection. */
+export type ClosingErrorCode = keyof typeof closeCodes;
+
+/** A name in the registry. */
+export type ErrorCode = ClosingErrorCode | (typeof passing)[number] | (typeof lasting)[number];
+
 interface ErrorSpec {
   /** Whether the same request can succeed: `no`, `later` as it stands, or after `reconnect`ing. */
   readonly retry: "no" | "later" | "reconnect";
@@ -13,85 +86,13 @@ interface ErrorSpec {
   readonly closeCode?: number;
 }
 
-export const errors = {
-  draining: { retry: "reconnect", closeCode: 4001 },
-  "hello-timeout": { retry: "reconnect", closeCode: 4002 },
-  "heartbeat-timeout": { retry: "reconnect", closeCode: 4003 },
-  internal: { retry: "reconnect", closeCode: 4004 },
-  "token-expired": { retry: "reconnect", closeCode: 4005 },
-  disconnected: { retry: "reconnect", closeCode: 4006 },
-  "too-many-connections": { retry: "reconnect", closeCode: 4007 },
-  "access-unavailable": { retry: "reconnect", closeCode: 4008 },
-  malformed: { retry: "no", closeCode: 4500 },
-  "unsupported-protocol": { retry: "no", closeCode: 4501 },
-  "hello-expected": { retry: "no", closeCode: 4502 },
-  "too-many-errors": { retry: "no", closeCode: 4503 },
-  unauthorized: { retry: "no", closeCode: 4504 },
-  revoked: { retry: "no", closeCode: 4505 },
-  "hello-too-large": { retry: "no", closeCode: 4506 },
+/** The whole registry. */
+export const errors: Readonly<Record<ErrorCode, ErrorSpec>> = /* @__PURE__ */ registry();
 
-  forbidden: { retry: "no" },
-  "rate-limited": { retry: "later" },
-  "origin-refused": { retry: "no" },
-  "invalid-request": { retry: "no" },
-  "not-found": { retry: "no" },
-  "unknown-session": { retry: "no" },
-
-  "invalid-envelope": { retry: "no" },
-  "invalid-channel": { retry: "no" },
-  "invalid-pattern": { retry: "no" },
-  "invalid-payload": { retry: "no" },
-  "reserved-channel": { retry: "no" },
-  "message-too-large": { retry: "no" },
-  "payload-too-deep": { retry: "no" },
-
-  "out-of-order": { retry: "no" },
-  "producer-forgotten": { retry: "no" },
-  "outcome-unknown": { retry: "no" },
-  "disk-full": { retry: "later" },
-  unavailable: { retry: "later" },
-
-  "subscriber-required": { retry: "no" },
-  "memory-namespace": { retry: "no" },
-  "subscription-in-use": { retry: "no" },
-  "unknown-subscription": { retry: "no" },
-  "too-many-subscriptions": { retry: "no" },
-  "ack-beyond-sent": { retry: "no" },
-  "taken-over": { retry: "no" },
-
-  "too-many-scheduled": { retry: "no" },
-  "not-scheduled": { retry: "no" },
-  "member-in-use": { retry: "no" },
-  "unknown-member": { retry: "no" },
-  "invalid-group": { retry: "no" },
-  "group-differs": { retry: "no" },
-  "group-deleted": { retry: "no" },
-  "lease-lost": { retry: "no" },
-  "unknown-group": { retry: "no" },
-  "unknown-cursor": { retry: "no" },
-  "cursor-reset": { retry: "no" },
-
-  closed: { retry: "no" },
-  "queue-full": { retry: "later" },
-  "draft-dropped": { retry: "later" },
-  gap: { retry: "no" },
-  "token-failed": { retry: "later" },
-} as const satisfies Record<string, ErrorSpec>;
-
-/** A name in the registry. */
-export type ErrorCode = keyof typeof errors;
-
-/** The errors that close a connection. */
-export type ClosingErrorCode = {
-  [C in ErrorCode]: (typeof errors)[C] extends { closeCode: number } ? C : never;
-}[ErrorCode];
-
-/** Whether an error closes the connection it happens on. */
-export function isClosing(code: ErrorCode): code is ClosingErrorCode {
-  return "closeCode" in errors[code];
-}
-
-/** The one error class: `code` is its name in the registry and is stable; the message is for people. */
+/**
+ * The one error class: `code` is its name in the registry and is stable; the message is for people. A newer hub may send
+ * a name that is not in this registry yet; trying again is no use then.
+ */
 export class DogearError extends Error {
   readonly code: ErrorCode;
 
@@ -103,7 +104,7 @@ export class DogearError extends Error {
 
   /** Whether the same request may succeed if made again: `no`, `later`, or after a `reconnect`. */
   get retry(): ErrorSpec["retry"] {
-    return errors[this.code].retry;
+    return retryOf(this.code);
   }
 }
 
@@ -112,6 +113,19 @@ export function mayReconnect(closeCode: number): boolean {
   return closeCode < 4500 || closeCode > 4999;
 }
 
-export function isErrorCode(value: string): value is ErrorCode {
-  return Object.hasOwn(errors, value);
+/** Whether an error closes the connection it happens on. */
+export function isClosing(code: string): code is ClosingErrorCode {
+  return Object.hasOwn(closeCodes, code);
+}
+
+function retryOf(code: ErrorCode): ErrorSpec["retry"] {
+  if (isClosing(code)) return mayReconnect(closeCodes[code]) ? "reconnect" : "no";
+  return (passing as readonly ErrorCode[]).includes(code) ? "later" : "no";
+}
+
+function registry(): typeof errors {
+  const specs: Partial<Record<ErrorCode, ErrorSpec>> = {};
+  for (const code of [...(Object.keys(closeCodes) as ClosingErrorCode[]), ...passing, ...lasting])
+    specs[code] = { retry: retryOf(code), ...(isClosing(code) && { closeCode: closeCodes[code] }) };
+  return specs as typeof errors;
 }

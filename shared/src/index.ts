@@ -55,16 +55,18 @@ export type {
 } from "./envelopes.ts";
 export {
   type ClosingErrorCode,
+  closeCodes,
   DogearError,
   type ErrorCode,
   errors,
   isClosing,
-  isErrorCode,
   mayReconnect,
 } from "./errors.ts";
 export type { Backoff, DeclaredPolicy, GroupPolicy } from "./group.ts";
 export {
   browseMax,
+  type ClientLimits,
+  clientLimits,
   defaultLimits,
   defaultMemberWindow,
   defaultWindow,

@@ -65,28 +65,38 @@ export interface Limits {
   readonly drainMs: number;
 }
 
+/** Those that a client goes by are always known to it. */
+export type ClientLimits = Partial<Limits> & { readonly [L in keyof typeof clientLimits]: number };
+
 const second = 1_000;
 const minute = 60 * second;
 const day = 24 * 60 * minute;
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
+const messageBytesMax = 256 * KiB;
+const frameBytesMax = 1 * MiB;
+const windowMessagesMax = 10_000;
+const windowBytesMax = 16 * MiB;
+const draftBytesMax = 8 * MiB;
+const producerMemoryMs = 7 * day;
+
 export const defaultLimits: Limits = {
-  messageBytesMax: 256 * KiB,
-  frameBytesMax: 1 * MiB,
+  messageBytesMax,
+  frameBytesMax,
   frameEnvelopesMax: 10_000,
   payloadDepthMax: 64,
   subscriptionsMax: 1_000,
-  windowMessagesMax: 10_000,
-  windowBytesMax: 16 * MiB,
+  windowMessagesMax,
+  windowBytesMax,
   outboxBytesMax: 1 * MiB,
-  draftBytesMax: 8 * MiB,
+  draftBytesMax,
   helloBytesMax: 64 * KiB,
   helloTimeoutMs: 10 * second,
   heartbeatMs: 25 * second,
   heartbeatGraceMs: 10 * second,
   errorsMax: 100,
-  producerMemoryMs: 7 * day,
+  producerMemoryMs,
   deduplicationWindowMs: 5 * minute,
   deduplicationIdsMax: 1_000_000,
   groupUnsettledMax: 100_000,
@@ -103,6 +113,16 @@ export const defaultLimits: Limits = {
   ticketMs: 30 * second,
   drainMs: 10 * second,
 };
+
+/** What a client goes by before a hub has told it: only these, so that it need not carry the others. */
+export const clientLimits = {
+  messageBytesMax,
+  frameBytesMax,
+  windowMessagesMax,
+  windowBytesMax,
+  draftBytesMax,
+  producerMemoryMs,
+} as const satisfies Partial<Limits>;
 
 /** What a client may ask for as its heartbeat: up to 15 minutes. */
 export const heartbeatMsBounds = { min: 1_000, max: 900_000 } as const;

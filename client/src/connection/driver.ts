@@ -5,12 +5,12 @@
 import {
   type ClientCodec,
   type ClientEnvelope,
-  defaultLimits,
+  type ClientLimits,
+  clientLimits,
   type Encoded,
   type ErrorCode,
   type HubEnvelope,
   jsonCodec,
-  type Limits,
   type Publish,
 } from "@dogear/shared";
 import type { Runtime } from "../runtime.ts";
@@ -49,7 +49,7 @@ export class Connection {
   readonly backoff: Backoff;
   readonly codec: ClientCodec = jsonCodec;
   /** As the last welcome told them. */
-  limits: Limits = defaultLimits;
+  limits: ClientLimits = clientLimits;
   readonly #url: string;
   readonly #listener: ConnectionListener;
   readonly #page: Page;

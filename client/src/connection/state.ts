@@ -13,7 +13,7 @@
  *
  * Each state has at most one timer; `arm` replaces it, and when it fires that is `elapsed`.
  */
-import { type ErrorCode, isErrorCode, mayReconnect } from "@dogear/shared";
+import { type ErrorCode, isClosing, mayReconnect } from "@dogear/shared";
 import { type Backoff, ceilingMs } from "./backoff.ts";
 
 /** From opening a socket to being welcomed. */
@@ -119,7 +119,7 @@ export function step(state: State, event: Event, at: Surroundings): Step {
     case "dropped": {
       const { closeCode, reason } = event;
       // A hub gives the name of its error as the reason.
-      const cause = isErrorCode(reason) ? { code: reason } : { code: closeCode, reason };
+      const cause = isClosing(reason) ? { code: reason } : { code: closeCode, reason };
       return mayReconnect(closeCode) ? fall(state, cause, at) : close(cause);
     }
     case "restart":

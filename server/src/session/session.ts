@@ -6,10 +6,10 @@ import {
   type Channel,
   type ClientEnvelope,
   type ClosingErrorCode,
+  closeCodes,
   type DogearError,
   dogearError,
   type ErrorCode,
-  errors,
   type HubEnvelope,
   type Limits,
   type Pattern,
@@ -283,7 +283,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
     this.say({ is: "error", code, message });
     this.outbox.flush();
     this.disconnected();
-    this.#socket.close(errors[code].closeCode, code);
+    this.#socket.close(closeCodes[code], code);
   }
 
   /** Asks the client to come back later and takes nothing more from it. */
