@@ -1,13 +1,14 @@
 /**
- * What only some clients do, sharing work and asking; loaded with its first use, so that the others need not carry it.
+ * What only some clients do: sharing work, asking, and replacing a token before it expires. Loaded with its first use, so that the others need not carry it.
  *
  * In the browser's bundle it is a file of its own that repeats the few helpers it needs. Errors must not be repeated, or
  * `instanceof DogearError` would fail for some of them: this side makes them only with the function it is given.
  */
-import type { Action, DogearError } from "@dogear/shared";
+import type { Action, DogearError, Welcome } from "@dogear/shared";
 import { Asking } from "./asking.ts";
 import type { Connection, Said } from "./connection/driver.ts";
 import type { errorFrom } from "./failure.ts";
+import { TokenRefresh } from "./token-refresh.ts";
 import { Members } from "./work/members.ts";
 import type { OpenWorker } from "./work/open-worker.ts";
 import type { WorkHandler, WorkOptions } from "./worker.ts";
@@ -16,12 +17,14 @@ export class Annex {
   readonly #errorFrom: typeof errorFrom;
   readonly #members: Members;
   readonly #asking: Asking;
+  readonly #tokenRefresh: TokenRefresh;
 
   /** @param report Is told of an error that nobody waits for. */
   constructor(connection: Connection, makeError: typeof errorFrom, report: (error: unknown) => void) {
     this.#errorFrom = makeError;
     this.#members = new Members(connection, makeError, report);
     this.#asking = new Asking(connection);
+    this.#tokenRefresh = new TokenRefresh(connection, report);
   }
 
   work(worker: OpenWorker, options: WorkOptions, handler: WorkHandler | undefined): void {
@@ -30,6 +33,11 @@ export class Annex {
 
   ask(action: Action, signal: AbortSignal | undefined): Promise<unknown> {
     return this.#asking.ask(action, signal);
+  }
+
+  /** This session's token expires. */
+  welcomed(welcome: Welcome): void {
+    this.#tokenRefresh.begin(welcome);
   }
 
   /** A session has begun. */
@@ -41,10 +49,12 @@ export class Annex {
   /** The session, if there was one, is over. */
   lost(): void {
     this.#members.lost();
+    this.#tokenRefresh.stop();
   }
 
-  receive(envelope: Extract<Said, { readonly member?: number | undefined } | { readonly request: number }>): void {
-    if (envelope.is === "answer") this.#asking.answered(envelope);
+  receive(envelope: ForAnnex): void {
+    if (envelope.is === "refreshed") this.#tokenRefresh.refreshed(envelope);
+    else if (envelope.is === "answer") this.#asking.answered(envelope);
     else if (envelope.is !== "error" || envelope.request === undefined) this.#members.receive(envelope);
     else this.#asking.refused(envelope.request, this.#errorFrom(envelope));
   }
@@ -58,5 +68,11 @@ export class Annex {
   end(error: DogearError): void {
     this.#members.end(error);
     this.#asking.end(error);
+    this.#tokenRefresh.end();
   }
 }
+
+/** What a hub says of members, requests and tokens. */
+type ForAnnex =
+  | Extract<Said, { readonly member?: number | undefined } | { readonly request: number }>
+  | Extract<Said, { readonly is: "refreshed" }>;

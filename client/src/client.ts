@@ -1,5 +1,5 @@
 /** A client of a hub: wires connection, publisher, subscriptions and the annex together. */
-import { type Action, type ClientLimits, type DogearError, isClosing } from "@dogear/shared";
+import { type Action, type ClientLimits, type DogearError, type Hello, isClosing } from "@dogear/shared";
 import type { Annex } from "./annex.ts";
 import { Connection, type ConnectionState, type Said } from "./connection/driver.ts";
 import { Deferred, unlessAborted } from "./deferred.ts";
@@ -18,11 +18,21 @@ import type { Resumed } from "./resumption.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Handler, SubscribeOptions, Subscription } from "./subscription.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { FetchToken } from "./token.ts";
 import type { WebSocketConstructor } from "./transport/websocket.ts";
 import { OpenWorker } from "./work/open-worker.ts";
 import type { Worker, WorkHandler, WorkOptions } from "./worker.ts";
 
 export interface ConnectOptions {
+  /**
+   * Says who this client is: what the hub is configured to accept, a JWT or an API key. It is never part of the URL.
+   *
+   * A function is called before each connection, and again when most of a token's life is over: the new one takes its
+   * place without interrupting anything. Connecting included, it has 10 seconds. If it fails, that is an `error` event
+   * (`token-failed`), and it is called again later. A client whose token is a string ends with `token-expired` when it
+   * has expired.
+   */
+  readonly token?: string | FetchToken;
   /** Names this client as a durable place-holder of its user: a device, an app, a service. Cursors need it. */
   readonly subscriber?: string;
   /** How often the hub should ping, 1 second to 15 minutes. Default: as the hub likes, 25 seconds. */
@@ -83,8 +93,13 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
     this.#options = options;
     this.#loadAnnex = loadAnnex;
     const backoff = { baseMs: 500, capMs: 20_000, ...options.backoff };
-    this.#connection = new Connection(url.replace(/^http/, "ws"), runtime, backoff, {
-      greet: () => this.#greet(),
+    this.#connection = new Connection(url.replace(/^http/, "ws"), options.token, runtime, backoff, {
+      hello: (token) => this.#hello(token),
+      greeted: () => {
+        this.#subscriptions.resume();
+        this.#publisher.resume();
+        this.#annex?.resume();
+      },
       received: (envelope, bytes) => this.#received(envelope, bytes),
       lost: () => {
         this.#publisher.lost();
@@ -93,6 +108,7 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
       },
       changed: (state) => this.#changed(state),
       flush: () => this.#subscriptions.flush(),
+      report: this.#report,
     });
     this.#publisher = new Publisher(this.#connection, options.publish);
     this.#subscriptions = new Subscriptions(this.#connection, {
@@ -104,6 +120,11 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
   /** What the connection is doing, and why. */
   get state(): ConnectionState {
     return this.#connection.state;
+  }
+
+  /** Who this is, as the last welcome told it: who the token names. Undefined before the first. */
+  get user(): string | undefined {
+    return this.#connection.user;
   }
 
   /** The hub's limits, as the last welcome told them; before the first, the usual ones of those that a client needs. */
@@ -235,24 +256,25 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
     return annex.ask(action, signal);
   }
 
-  #greet(): void {
+  #hello(token: string | undefined): Hello {
     const { subscriber, heartbeatMs } = this.#options;
     const producer = this.#publisher.hello();
-    this.#connection.say({ is: "hello", protocol: 1, subscriber, heartbeatMs, producer });
-    this.#subscriptions.resume();
-    this.#publisher.resume();
-    this.#annex?.resume();
+    return { is: "hello", protocol: 1, token, subscriber, heartbeatMs, producer };
   }
 
   #received(envelope: Said, bytes: number): void {
     if (envelope.is === "welcome") {
       this.#publisher.welcomed(envelope.time);
       this.#subscriptions.welcomed();
-    } else if (envelope.is === "refreshed") {
-      return;
+      // Where this fails, the hub ends the session in time, and the next one begins with a new token.
+      if (this.#connection.fetchToken && envelope.expires !== undefined)
+        this.#load().then(
+          (annex) => annex.welcomed(envelope),
+          (error) => this.#error ?? this.#report(error),
+        );
     } else if ("number" in envelope) {
       this.#publisher.received(envelope);
-    } else if ("member" in envelope || "request" in envelope) {
+    } else if ("member" in envelope || "request" in envelope || envelope.is === "refreshed") {
       this.#annex?.receive(envelope);
     } else if (envelope.is === "error" && isClosing(envelope.code)) {
       this.#lastWords = envelope.message;

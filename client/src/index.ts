@@ -43,5 +43,6 @@ export type { Message, StoredMessage } from "./message.ts";
 export type { Draft, Published, PublishOptions, QueueOptions, Scheduled, ScheduleOptions } from "./publisher.ts";
 export type { Resumed } from "./resumption.ts";
 export type { Handler, SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";
+export type { FetchToken } from "./token.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./transport/websocket.ts";
 export type { LeasedMessage, RetryOptions, Worker, WorkerEvents, WorkHandler, WorkOptions } from "./worker.ts";

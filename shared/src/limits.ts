@@ -75,7 +75,6 @@ const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
 const messageBytesMax = 256 * KiB;
-const frameBytesMax = 1 * MiB;
 const windowMessagesMax = 10_000;
 const windowBytesMax = 16 * MiB;
 const draftBytesMax = 8 * MiB;
@@ -83,7 +82,7 @@ const producerMemoryMs = 7 * day;
 
 export const defaultLimits: Limits = {
   messageBytesMax,
-  frameBytesMax,
+  frameBytesMax: 1 * MiB,
   frameEnvelopesMax: 10_000,
   payloadDepthMax: 64,
   subscriptionsMax: 1_000,
@@ -117,7 +116,6 @@ export const defaultLimits: Limits = {
 /** What a client goes by before a hub has told it: only these, so that it need not carry the others. */
 export const clientLimits = {
   messageBytesMax,
-  frameBytesMax,
   windowMessagesMax,
   windowBytesMax,
   draftBytesMax,
@@ -155,8 +153,8 @@ export const nameLengthMax = 128;
 /** Longest token, in characters. */
 export const tokenLengthMax = 8_192;
 
-/** Most numbers that `hello` can name as refused. */
-export const refusedMax = 10_000;
+/** Most numbers that `hello` can name as refused: as long as numbers get, they fit into `helloBytesMax`. */
+export const refusedMax = 3_000;
 
 /** Most headers of one message, and the longest value of one. */
 export const headersMax = 32;

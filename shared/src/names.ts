@@ -21,8 +21,8 @@ export const levelsMax = 16;
 /** Longest name, in bytes (names are ASCII, so also in characters). */
 export const nameBytesMax = 255;
 
-const channelGrammar = /^\$?[A-Za-z0-9_-]+(?:\.\$?[A-Za-z0-9_-]+)*$/;
-const patternGrammar = /^(?:(?:\$?[A-Za-z0-9_-]+|\*)(?:\.(?:\$?[A-Za-z0-9_-]+|\*))*(?:\.>)?|>)$/;
+const channelGrammar = /^\$?[\w-]+(?:\.\$?[\w-]+)*$/;
+const patternGrammar = /^(?:(?:\$?[\w-]+|\*)(?:\.(?:\$?[\w-]+|\*))*(?:\.>)?|>)$/;
 
 export function isChannel(name: string): name is Channel {
   return fits(name) && channelGrammar.test(name);
@@ -86,8 +86,5 @@ export function namespaceOf(name: Channel | Pattern, configured: { has(namespace
 }
 
 function fits(name: string): boolean {
-  if (name.length === 0 || name.length > nameBytesMax) return false;
-  let levels = 1;
-  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) === 46) levels++;
-  return levels <= levelsMax;
+  return name.length <= nameBytesMax && name.split(".").length <= levelsMax;
 }

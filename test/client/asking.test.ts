@@ -44,7 +44,7 @@ describe("a request", () => {
     await world.socket.drop();
     await world.nextAttempt();
     world.socket.open();
-    expect(world.socket.frames).toMatchObject([[{ is: "hello" }, { is: "ask", request: 1 }]]);
+    expect(world.socket.frames).toMatchObject([[{ is: "hello" }], [{ is: "ask", request: 1 }]]);
     await world.socket.say({ is: "answer", request: 1, result: null });
     expect(await outcome(cancelled)).toEqual({ resolved: undefined });
   });

@@ -1,8 +1,10 @@
+import { defaultLimits, nameLengthMax, refusedMax, tokenLengthMax } from "@dogear/shared";
+import { clientEnvelope } from "@dogear/shared/envelopes";
 import { describe, expect, test } from "vitest";
-import { codeOf, outcome, settle, World } from "./support.ts";
+import { codeOf, outcome, settle, startedAt, World } from "./support.ts";
 
 describe("connecting", () => {
-  test("hello, every subscription and every draft go in one WebSocket message (P-7)", async () => {
+  test("hello goes alone, and every subscription and every draft at once behind it (P-7)", async () => {
     const world = new World({ subscriber: "app", heartbeatMs: 60_000 });
     void world.dogear.publish("a.b", 1);
     world.dogear.subscribe("a.>", { cursor: true, from: "earliest" });
@@ -17,6 +19,8 @@ describe("connecting", () => {
           heartbeatMs: 60_000,
           producer: { id: "producer-1", settled: 0 },
         },
+      ],
+      [
         {
           is: "subscribe",
           subscription: 1,
@@ -31,7 +35,7 @@ describe("connecting", () => {
     ]);
   });
 
-  test("a reconnect resumes subscriptions and drafts in one WebSocket message (P-25)", async () => {
+  test("a reconnect resumes subscriptions and drafts in one round trip (P-7, P-25)", async () => {
     const world = new World();
     world.dogear.subscribe("a.*", {}, () => {});
     await world.connect({}, 4_000);
@@ -44,12 +48,25 @@ describe("connecting", () => {
     await world.nextAttempt();
     world.socket.open();
     expect(world.socket.frames).toMatchObject([
+      [{ is: "hello", producer: { id: "producer-1", settled: 1, seen: 4_000 } }],
       [
-        { is: "hello", producer: { id: "producer-1", settled: 1, seen: 4_000 } },
         { is: "subscribe", subscription: 1, from: { epoch: "e1", offset: 7 } },
         { is: "publish", number: 2 },
       ],
     ]);
+  });
+
+  test("no hello is larger than what a hub takes before it knows whose it is (P-7)", () => {
+    const producer = {
+      id: "p".repeat(nameLengthMax),
+      settled: Number.MAX_SAFE_INTEGER,
+      refused: Array.from({ length: refusedMax }, () => Number.MAX_SAFE_INTEGER),
+      seen: startedAt,
+    };
+    const names = { token: "t".repeat(tokenLengthMax), subscriber: "😀".repeat(nameLengthMax / 2) };
+    const hello = { is: "hello", protocol: 1, ...names, heartbeatMs: 900_000, producer };
+    expect(clientEnvelope.parse(hello)).toEqual(hello);
+    expect(new Blob([JSON.stringify(hello)]).size).toBeLessThanOrEqual(defaultLimits.helloBytesMax);
   });
 
   test("what is said in one turn goes in one WebSocket message", async () => {

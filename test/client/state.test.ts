@@ -13,7 +13,7 @@ import {
 
 const now = 100_000;
 const heartbeatMs = 25_000;
-const at: Surroundings = { now, hidden: false, backoff: { baseMs: 500, capMs: 20_000 } };
+const at: Surroundings = { now, hidden: false, backoff: { baseMs: 500, capMs: 20_000 }, fixedToken: false };
 
 const states: { [N in State["name"]]: Extract<State, { name: N }> } = {
   connecting: { name: "connecting", failures: 2, until: now + 1 },
@@ -139,6 +139,22 @@ describe("a connection", () => {
       expect(run(states.open, { is: "dropped", closeCode, reason: "" })[0]).toBe("waiting");
     for (const closeCode of [4500, 4999])
       expect(run(states.open, { is: "dropped", closeCode, reason: "" })[0]).toBe("closed");
+  });
+
+  test("comes back when its token has expired, unless it has no other", () => {
+    const expired: Event = { is: "dropped", closeCode: 4005, reason: "token-expired" };
+    for (const state of [states.connecting, states.open]) {
+      expect(run(state, expired)).toEqual(["waiting", "hang-up", "arm 0+2000"]);
+      expect(run(state, expired, { ...at, fixedToken: true })).toEqual(["closed", "hang-up"]);
+      expect(run(state, events.dropped, { ...at, fixedToken: true })[0]).toBe("waiting");
+    }
+    expect(step(states.open, expired, { ...at, fixedToken: true }).state).toMatchObject({ code: "token-expired" });
+  });
+
+  test("waits as after any other failure where no token was to be had", () => {
+    const failed: Event = { is: "restart", code: "token-failed" };
+    expect(run(states.connecting, failed)).toEqual(["waiting", "hang-up", "arm 0+2000"]);
+    expect(step(states.connecting, failed, at).state).toMatchObject({ failures: 3, code: "token-failed" });
   });
 
   test("names the error where the close reason does", () => {

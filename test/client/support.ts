@@ -128,7 +128,11 @@ export class FakeSocket {
     await settle();
   }
 
-  async welcome(limits: Partial<Limits> = {}, time = 1_000): Promise<void> {
+  async welcome(
+    limits: Partial<Limits> = {},
+    time = 1_000,
+    who: { user?: string; expires?: number } = {},
+  ): Promise<void> {
     await this.say({
       is: "welcome",
       protocol: 1,
@@ -138,6 +142,7 @@ export class FakeSocket {
       time,
       heartbeatMs: 25_000,
       limits: { ...defaultLimits, ...limits },
+      ...who,
     });
   }
 
@@ -231,7 +236,12 @@ export class World {
   readonly events: { type: string; detail: unknown }[] = [];
   /** What random() gives. */
   random = 0.5;
-  page: PageListener = { woke() {}, offline() {}, leaving() {} };
+  readonly #watchers = new Set<PageListener>();
+  readonly page: PageListener = {
+    woke: () => this.#tellPage("woke"),
+    offline: () => this.#tellPage("offline"),
+    leaving: () => this.#tellPage("leaving"),
+  };
   hidden = false;
   #ids = 0;
 
@@ -247,13 +257,13 @@ export class World {
         return socket;
       },
       watchPage: (listener) => {
-        this.page = listener;
+        this.#watchers.add(listener);
         const isHidden = (): boolean => this.hidden;
         return {
           get hidden() {
             return isHidden();
           },
-          stop: () => {},
+          stop: () => void this.#watchers.delete(listener),
         };
       },
     };
@@ -289,6 +299,10 @@ export class World {
       if (waitedMs > 60_000) throw new Error("No further attempt.");
       await this.clock.pass(100);
     }
+  }
+
+  #tellPage(what: keyof PageListener): void {
+    for (const watcher of this.#watchers) watcher[what]();
   }
 
   eventsOf(type: "state" | "resumed" | "error"): unknown[] {

@@ -23,7 +23,7 @@ describe("after a reconnect", () => {
     await world.socket.drop();
     await world.nextAttempt();
     world.socket.open();
-    expect(world.socket.frames[0]).toMatchObject([
+    expect(world.socket.said).toMatchObject([
       { is: "hello" },
       { is: "work", member: 1, id: "producer-2", window: 9, holding: [1, 3, 4] },
     ]);

@@ -9,11 +9,13 @@ import {
   clientLimits,
   type Encoded,
   type ErrorCode,
+  type Hello,
   type HubEnvelope,
   jsonCodec,
   type Publish,
 } from "@dogear/shared";
 import type { Runtime } from "../runtime.ts";
+import { type FetchToken, fetchToken } from "../token.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Page } from "./page.ts";
@@ -30,8 +32,10 @@ export interface ConnectionState extends Cause {
 export type Said = Exclude<HubEnvelope, { readonly is: "ping" | "draining" }>;
 
 export interface ConnectionListener {
-  /** Send hello, and everything that goes with it. From now on `send` sends. */
-  greet(): void;
+  /** What a session begins with. */
+  hello(token: string | undefined): Hello;
+  /** Hello is said: send everything that goes with it. From now on `send` sends. */
+  greeted(): void;
   /** `bytes` is about what one of its messages takes of the WebSocket message, and never less. */
   received(envelope: Said, bytes: number): void;
   /** The session, if there was one, is over; nothing can be sent until the next `greet`. */
@@ -39,6 +43,8 @@ export interface ConnectionListener {
   changed(state: ConnectionState): void;
   /** The page may not run again: say now what would be said soon. */
   flush(): void;
+  /** An error that nobody waits for. */
+  report(error: unknown): void;
 }
 
 /** Envelopes are joined up to this length; a longer one goes alone. */
@@ -50,21 +56,35 @@ export class Connection {
   readonly codec: ClientCodec = jsonCodec;
   /** As the last welcome told them. */
   limits: ClientLimits = clientLimits;
+  /** As the last welcome told it. */
+  declare user: string | undefined;
+  /** Gets a new token, where there is a function for that. Rejects with `token-failed`. */
+  declare readonly fetchToken: (() => Promise<string>) | undefined;
   readonly #url: string;
+  /** The token of every attempt, or of this one. */
+  #token: string | undefined;
   readonly #listener: ConnectionListener;
   readonly #page: Page;
   #state: State;
   #retryInMs = 0;
   #transport: Transport | undefined;
-  /** Tells the transport in use from those given up, whose last words may still come. */
+  /** Tells the transport in use from those given up, whose last words may still come; and so with tokens. */
   #attempt = 0;
   #greeted = false;
   #outbox: Encoded[] = [];
   #disarm: (() => void) | undefined;
 
   /** Begins to connect at once; the listener hears nothing before this returns. */
-  constructor(url: string, runtime: Runtime, backoff: Backoff, listener: ConnectionListener) {
+  constructor(
+    url: string,
+    token: string | FetchToken | undefined,
+    runtime: Runtime,
+    backoff: Backoff,
+    listener: ConnectionListener,
+  ) {
     this.#url = url;
+    if (typeof token === "function") this.fetchToken = () => fetchToken(token);
+    else this.#token = token;
     this.runtime = runtime;
     this.backoff = backoff;
     this.#listener = listener;
@@ -119,7 +139,12 @@ export class Connection {
   }
 
   get #surroundings(): Surroundings {
-    return { now: this.runtime.now(), hidden: this.#page.hidden, backoff: this.backoff };
+    return {
+      now: this.runtime.now(),
+      hidden: this.#page.hidden,
+      backoff: this.backoff,
+      fixedToken: !this.fetchToken,
+    };
   }
 
   #run({ effects }: Step): void {
@@ -130,7 +155,9 @@ export class Connection {
           break;
         case "greet":
           this.#greeted = true;
-          this.#listener.greet();
+          // Alone, since so little is taken from a connection before the hub knows whose it is (P-7).
+          this.#transport?.send(this.codec.encode(this.#listener.hello(this.#token)));
+          this.#listener.greeted();
           this.#flush();
           break;
         case "hang-up":
@@ -149,18 +176,28 @@ export class Connection {
     }
   }
 
+  /** First the token, however long it takes: with a socket, the hub's patience begins to run. */
   #open(): void {
     const attempt = ++this.#attempt;
-    const happened = (event: Event): void => {
-      if (attempt === this.#attempt) this.#happened(event);
+    const unlessGivenUp =
+      <A extends readonly unknown[]>(run: (...args: A) => void) =>
+      (...args: A): void => {
+        if (attempt === this.#attempt) run(...args);
+      };
+    const connect = (token: string | undefined): void => {
+      this.#token = token;
+      this.#transport = this.runtime.connect(this.#url, this.codec.subprotocol, {
+        opened: unlessGivenUp(() => this.#happened({ is: "opened" })),
+        received: unlessGivenUp((frame) => this.#received(frame)),
+        closed: unlessGivenUp((closeCode, reason) => this.#happened({ is: "dropped", closeCode, reason })),
+      });
     };
-    this.#transport = this.runtime.connect(this.#url, this.codec.subprotocol, {
-      opened: () => happened({ is: "opened" }),
-      received: (frame) => {
-        if (attempt === this.#attempt) this.#received(frame);
-      },
-      closed: (closeCode, reason) => happened({ is: "dropped", closeCode, reason }),
-    });
+    if (!this.fetchToken) return connect(this.#token);
+    const failed = (error: unknown): void => {
+      this.#listener.report(error);
+      this.restart("token-failed");
+    };
+    this.fetchToken().then(unlessGivenUp(connect), unlessGivenUp(failed));
   }
 
   #received(frame: string | ArrayBuffer): void {
@@ -190,6 +227,7 @@ export class Connection {
         return;
       case "welcome":
         this.limits = envelope.limits;
+        this.user = envelope.user;
         this.#happened(envelope);
     }
     this.#listener.received(envelope, bytes);

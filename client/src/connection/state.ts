@@ -9,7 +9,7 @@
  *        offline  ▼     │                                 │
  *               waiting ◄─────────────────────────────────┘
  *
- *     any of them ── close, or dropped with a code of 4500–4999 ──► closed
+ *     any of them ── close, or dropped with a code of 4500–4999, or with a token that stays expired ──► closed
  *
  * Each state has at most one timer; `arm` replaces it, and when it fires that is `elapsed`.
  */
@@ -85,6 +85,8 @@ export interface Surroundings {
   /** The page is in the background: no retries are made, since coming back to the front is `woke`. */
   readonly hidden: boolean;
   readonly backoff: Backoff;
+  /** There is no other token than the one that was sent, if there was one. */
+  readonly fixedToken: boolean;
 }
 
 export function connectingFrom(failures: number, { now }: Surroundings): Step {
@@ -120,7 +122,8 @@ export function step(state: State, event: Event, at: Surroundings): Step {
       const { closeCode, reason } = event;
       // A hub gives the name of its error as the reason.
       const cause = isClosing(reason) ? { code: reason } : { code: closeCode, reason };
-      return mayReconnect(closeCode) ? fall(state, cause, at) : close(cause);
+      const again = mayReconnect(closeCode) && !(at.fixedToken && cause.code === "token-expired");
+      return again ? fall(state, cause, at) : close(cause);
     }
     case "restart":
       return fall(state, event, at);

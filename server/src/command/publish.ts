@@ -10,7 +10,7 @@ import {
   type Scheduled,
   type ScheduleOptions,
 } from "@dogear/client";
-import { dogearError, isJsonType } from "@dogear/shared";
+import { defaultLimits, dogearError, isJsonType } from "@dogear/shared";
 import { type Command, command, type Shell, stopped } from "./command.ts";
 import { Drafts } from "./drafts.ts";
 import { milliseconds } from "./duration.ts";
@@ -143,7 +143,10 @@ async function publishLines(send: Send, dogear: Dogear, shell: Shell, later: boo
   const stop = stopped(shell);
   let wrong: unknown;
   try {
-    for await (const { number, text } of lines(input(shell), dogear.limits.frameBytesMax)) {
+    for await (const { number, text } of lines(
+      input(shell),
+      dogear.limits.frameBytesMax ?? defaultLimits.frameBytesMax,
+    )) {
       if (text.trim() === "") continue;
       drafts.add(number, text.length, send(json(number, text)));
       if (drafts.full) await Promise.race([drafts.room(), stop]);
