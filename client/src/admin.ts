@@ -1,15 +1,45 @@
 /**
- * For operators: where cursors and groups are, and how to move them. A separate entry point, since few programs need it.
+ * For operators: what there is on a hub and who is connected, where cursors and groups are, and how to move them. A
+ * separate entry point, since few programs need it.
  *
  * @packageDocumentation
  */
-import type { Action, Browsed, CursorList, CursorReport, GroupList, GroupReport, Offset } from "@dogear/shared";
+import type {
+  Action,
+  Browsed,
+  ChannelList,
+  ChannelReport,
+  CursorList,
+  CursorReport,
+  GroupList,
+  GroupReport,
+  NamespaceList,
+  NamespaceReport,
+  Offset,
+  Revoked,
+  SessionList,
+  SessionReport,
+} from "@dogear/shared";
 import type { Dogear } from "./client.ts";
 import { unlessAborted } from "./deferred.ts";
 import { type From, onWire } from "./from.ts";
 import { payloadOf } from "./payload.ts";
 
-export type { Browsed, CursorList, CursorReport, GroupList, GroupPolicy, GroupReport, Lag } from "@dogear/shared";
+export type {
+  Browsed,
+  ChannelList,
+  ChannelReport,
+  CursorList,
+  CursorReport,
+  GroupList,
+  GroupPolicy,
+  GroupReport,
+  Lag,
+  NamespaceReport,
+  Revoked,
+  SessionList,
+  SessionReport,
+} from "@dogear/shared";
 export type { From } from "./from.ts";
 
 /** How often a redrive that is waited for is looked at. */
@@ -26,6 +56,23 @@ export interface ListOptions extends AskOptions {
   /** Most entries of the list, at most 1,000. Default: as many as the hub likes. */
   readonly limit?: number;
 }
+
+export interface AllChannelsOptions extends AskOptions {
+  /** Only those of this namespace. Default: of all. */
+  readonly namespace?: string;
+}
+
+export interface ChannelsOptions extends ListOptions, AllChannelsOptions {}
+
+/** What to refuse: a token by its id (`jti`), all of a user's that were issued before a time, or both. */
+export type Revocation =
+  | { readonly token: string; readonly user?: undefined; readonly before?: undefined }
+  | {
+      readonly token?: string;
+      readonly user: string;
+      /** A number is milliseconds since 1970. Default: when the hub is asked. */
+      readonly before?: Date | number;
+    };
 
 /** Which cursor: the place of a user's subscriber in a pattern. */
 export interface CursorName {
@@ -58,10 +105,35 @@ export interface RedriveOptions extends GroupOptions {
  * What an operator can ask of a hub, over the connection of a {@link Dogear}. Requests wait for the connection; one
  * whose connection breaks is sent again on the next, since none does more when it is repeated.
  *
- * All reject with a DogearError: `unknown-group` or `unknown-cursor` where there is none, what else the hub refuses
- * (`error.retry` says whether it may help to ask again), or `closed`.
+ * A hub with access control shows, and lets change, what the token's `admin` capabilities cover; what concerns the whole
+ * hub, its sessions and tokens, needs `admin` on `>`.
+ *
+ * All reject with a DogearError: `forbidden`; `unknown-group`, `unknown-cursor` or `unknown-session` where there is none;
+ * what else the hub refuses (`error.retry` says whether it may help to ask again); or `closed`.
  */
 export interface Admin {
+  /** The namespaces there are: what they keep, and how much is in their logs. */
+  namespaces(options?: AskOptions): Promise<readonly NamespaceReport[]>;
+  /** The channels that have messages, a page at a time, ordered by name. */
+  channels(options?: ChannelsOptions): Promise<ChannelList>;
+  /** Every channel that has messages, ordered by name. */
+  allChannels(options?: AllChannelsOptions): AsyncGenerator<ChannelReport, void, undefined>;
+
+  /** Who is connected to this hub, a page at a time, ordered by session. */
+  sessions(options?: ListOptions): Promise<SessionList>;
+  /** Every session of this hub, ordered by session. */
+  allSessions(options?: AskOptions): AsyncGenerator<SessionReport, void, undefined>;
+  /** Ends a session with `disconnected`. Its client may come back; to keep it out, `revoke`. */
+  disconnect(session: string, options?: AskOptions): Promise<void>;
+  /**
+   * Refuses tokens from now on, also after a restart, and ends the sessions that came with them: their clients do not come
+   * back. Resolves when that is durable, with how many sessions were ended.
+   *
+   * @example
+   * await admin(dogear).revoke({ user: "ada" }); // signed out everywhere; a new token is good again
+   */
+  revoke(what: Revocation, options?: AskOptions): Promise<Revoked>;
+
   /** The cursors there are, a page at a time, ordered by name. */
   cursors(options?: ListOptions): Promise<CursorList>;
   /** Every cursor there is, ordered by name. */
@@ -125,6 +197,40 @@ class HubAdmin implements Admin {
 
   constructor(dogear: Dogear) {
     this.#dogear = dogear;
+  }
+
+  async namespaces({ signal }: AskOptions = {}): Promise<readonly NamespaceReport[]> {
+    return (await this.#ask<NamespaceList>({ do: "list-namespaces" }, signal)).namespaces;
+  }
+
+  channels({ signal, ...page }: ChannelsOptions = {}): Promise<ChannelList> {
+    return this.#ask({ do: "list-channels", ...page }, signal);
+  }
+
+  allChannels(options: AllChannelsOptions = {}): AsyncGenerator<ChannelReport, void, undefined> {
+    return all(async (after) => {
+      const { channels, next } = await this.channels({ ...options, ...after });
+      return [channels, next];
+    });
+  }
+
+  sessions({ signal, ...page }: ListOptions = {}): Promise<SessionList> {
+    return this.#ask({ do: "list-sessions", ...page }, signal);
+  }
+
+  allSessions(options: AskOptions = {}): AsyncGenerator<SessionReport, void, undefined> {
+    return all(async (after) => {
+      const { sessions, next } = await this.sessions({ ...options, ...after });
+      return [sessions, next];
+    });
+  }
+
+  async disconnect(session: string, { signal }: AskOptions = {}): Promise<void> {
+    await this.#ask({ do: "disconnect", session }, signal);
+  }
+
+  revoke({ before, ...what }: Revocation, { signal }: AskOptions = {}): Promise<Revoked> {
+    return this.#ask({ do: "revoke", ...what, before: before && Number(before) }, signal);
   }
 
   cursors({ signal, ...page }: ListOptions = {}): Promise<CursorList> {

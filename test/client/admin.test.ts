@@ -31,6 +31,21 @@ describe("an operator", () => {
   const where = { namespace: "orders" };
 
   const requests: readonly (readonly [string, (hub: Admin) => Promise<unknown>, object])[] = [
+    ["lists channels", (hub) => hub.channels(), { do: "list-channels" }],
+    [
+      "pages channels of a namespace",
+      (hub) => hub.channels({ namespace: "orders", after: "orders.a", limit: 5 }),
+      { do: "list-channels", namespace: "orders", after: "orders.a", limit: 5 },
+    ],
+    ["lists sessions", (hub) => hub.sessions(), { do: "list-sessions" }],
+    ["pages sessions", (hub) => hub.sessions({ after: "s", limit: 5 }), { do: "list-sessions", after: "s", limit: 5 }],
+    ["revokes a token", (hub) => hub.revoke({ token: "t1" }), { do: "revoke", token: "t1" }],
+    ["revokes a user's tokens", (hub) => hub.revoke({ user: "ada" }), { do: "revoke", user: "ada" }],
+    [
+      "revokes a user's older tokens",
+      (hub) => hub.revoke({ user: "ada", before: new Date(5) }),
+      { do: "revoke", user: "ada", before: 5 },
+    ],
     ["lists cursors", (hub) => hub.cursors(), { do: "list-cursors" }],
     ["pages cursors", (hub) => hub.cursors({ after: "x", limit: 5 }), { do: "list-cursors", after: "x", limit: 5 }],
     ["shows a cursor", (hub) => hub.cursor(name), { do: "show-cursor", ...name }],
@@ -62,6 +77,22 @@ describe("an operator", () => {
       await answer(world, 1, { the: "result" });
       expect(await promise).toEqual({ the: "result" });
     });
+
+  test("sees the namespaces", async () => {
+    const { world, hub } = await operator();
+    const promise = hub.namespaces();
+    expect(await asked(world)).toEqual([{ do: "list-namespaces" }]);
+    await answer(world, 1, { namespaces: [{ namespace: "default" }] });
+    expect(await promise).toEqual([{ namespace: "default" }]);
+  });
+
+  test("ends a session", async () => {
+    const { world, hub } = await operator();
+    const promise = hub.disconnect("s7");
+    expect(await asked(world)).toEqual([{ do: "disconnect", session: "s7" }]);
+    await answer(world, 1, null);
+    expect(await outcome(promise)).toEqual({ resolved: undefined });
+  });
 
   test("is refused with the hub's error", async () => {
     const { world, hub } = await operator();
@@ -131,12 +162,22 @@ describe("all there are", () => {
     expect(await loop.next()).toEqual({ done: true, value: undefined });
   });
 
-  test("so are cursors", async () => {
+  test("so are cursors, channels and sessions", async () => {
     const { world, hub } = await operator();
-    const first = hub.allCursors().next();
-    expect(await asked(world)).toEqual([{ do: "list-cursors" }]);
+    const firsts = [hub.allCursors(), hub.allChannels({ namespace: "default" }), hub.allSessions()].map((all) =>
+      all.next(),
+    );
+    expect(await asked(world)).toEqual([
+      { do: "list-cursors" },
+      { do: "list-channels", namespace: "default" },
+      { do: "list-sessions" },
+    ]);
     await answer(world, 1, { cursors: [{ user: "u" }] });
-    expect(await outcome(first)).toEqual({ resolved: { done: false, value: { user: "u" } } });
+    await answer(world, 2, { channels: [{ channel: "a.b" }] });
+    await answer(world, 3, { sessions: [{ session: "s1" }] });
+    expect(await Promise.all(firsts)).toEqual(
+      [{ user: "u" }, { channel: "a.b" }, { session: "s1" }].map((value) => ({ done: false, value })),
+    );
   });
 });
 
