@@ -10,6 +10,13 @@ export { type ConfigFlag, type ConfigSources, type LoadedConfig, loadConfig } fr
 export type { NamespacePolicy } from "./engine/engine.ts";
 export { DataInUseError } from "./engine/lmdb/lock.ts";
 export { SplitNamespaceError } from "./hub/hub.ts";
-export { jsonLogger, type Logger, silentLogger } from "./runtime/logger.ts";
+export {
+  type JsonLoggerOptions,
+  jsonLogger,
+  type Logger,
+  type LogLevel,
+  logLevels,
+  silentLogger,
+} from "./runtime/logger.ts";
 export { type Server, type ServerOptions, startServer, version } from "./server.ts";
 export { files } from "./socket/http.ts";

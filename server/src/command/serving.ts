@@ -12,7 +12,6 @@ import {
   SplitNamespaceError,
   startServer,
 } from "../index.ts";
-import { systemClock } from "../runtime/clock.ts";
 import { type Shell, stopped } from "./command.ts";
 import { type ConfigValues, configuration } from "./settings.ts";
 import { CommandError } from "./usage.ts";
@@ -25,7 +24,7 @@ export async function serveUntilStopped({ demo, ...values }: ServeValues, shell:
   const { config } = await configuration(values, shell);
   const open = isOpen({ policy: config.access });
   if (demo && !open) throw new CommandError("usage", "--demo goes without access control: its page has no token.");
-  const logger = jsonLogger((line) => shell.stderr.write(line), systemClock.now);
+  const logger = jsonLogger({ level: config.log.level, destination: shell.stderr });
   let fatal: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fatal = (cause) => reject(new CommandError("internal", `The log cannot be written any more: ${cause}.`, { cause }));

@@ -1,21 +1,49 @@
 /** Where the hub says what happens to it: one JSON object a line, on standard error. */
+import { pino } from "pino";
+import { redacted } from "./redaction.ts";
+
 export interface Logger {
-  info(event: string, facts?: Readonly<Record<string, unknown>>): void;
-  warn(event: string, facts?: Readonly<Record<string, unknown>>): void;
-  error(event: string, facts?: Readonly<Record<string, unknown>>): void;
+  info(event: string, facts?: Facts): void;
+  warn(event: string, facts?: Facts): void;
+  error(event: string, facts?: Facts): void;
 }
 
-export function jsonLogger(write: (line: string) => void, now: () => number): Logger {
+export type Facts = Readonly<Record<string, unknown>>;
+
+/** From the most that can be said to nothing. */
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+
+export type LogLevel = (typeof logLevels)[number];
+
+export interface JsonLoggerOptions {
+  /** `info` by default. What weighs less is not said. */
+  readonly level?: LogLevel;
+  /** Takes whole lines, each at once. */
+  readonly destination: { write(line: string): unknown };
+  readonly now?: () => number;
+}
+
+/**
+ * Writes lines such as `{"level":"warn","time":"2026-11-20T08:00:00.000Z","event":"cursor.not-stored","cursor":"…"}`.
+ * An error among the facts becomes text with its causes. What nobody must read in a log does not get into it: see
+ * `redacted`.
+ */
+export function jsonLogger({ level = "info", destination, now = Date.now }: JsonLoggerOptions): Logger {
+  const lines = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date(now()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }), log: redacted },
+    },
+    { write: (line) => void destination.write(line) },
+  );
   const at =
-    (level: string): Logger["info"] =>
+    (weight: keyof Logger): Logger["info"] =>
     (event, facts) =>
-      write(`${JSON.stringify({ time: new Date(now()).toISOString(), level, event, ...facts }, errorsAsText)}\n`);
+      lines[weight]({ event, ...facts });
   return { info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 /** Says nothing. */
 export const silentLogger: Logger = { info: () => {}, warn: () => {}, error: () => {} };
-
-function errorsAsText(_key: string, value: unknown): unknown {
-  return value instanceof Error ? (value.stack ?? String(value)) : value;
-}
