@@ -55,6 +55,22 @@ export function runEngineContract(name: string, contract: EngineContract): void 
     };
     afterEach(() => current.engine.close());
 
+    describe("health", () => {
+      it("says that the log can be written, while it can", async () => {
+        const log = await opened();
+        expect(current.engine.health().writable).toBe(true);
+        expect(await append(log, draft("a", 1))).toEqual([1]);
+        expect(current.engine.health().writable).toBe(true);
+      });
+
+      it("says what the disk has left, where there is one", async () => {
+        await opened();
+        const { freeBytes } = current.engine.health();
+        if (contract.durability === "memory") expect(freeBytes).toBeUndefined();
+        else expect(freeBytes).toBeGreaterThan(0);
+      });
+    });
+
     describe("append", () => {
       it("answers each draft with the next offset, starting at 1 (G2)", async () => {
         const log = await opened();

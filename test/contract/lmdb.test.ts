@@ -1,5 +1,6 @@
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
+import { Metrics } from "../../server/src/runtime/metrics.ts";
 import { chance } from "../support/clock.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { runEngineContract } from "./engine.ts";
@@ -10,7 +11,7 @@ async function open(data: string): Promise<EngineUnderTest> {
   const fatal = (error: unknown) => {
     throw error;
   };
-  const engine = await LmdbEngine.open({ data, clock, chance, logger: silentLogger, fatal });
+  const engine = await LmdbEngine.open({ data, clock, chance, logger: silentLogger, metrics: new Metrics(), fatal });
   return {
     engine,
     advance: clock.advance,

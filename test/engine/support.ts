@@ -7,6 +7,7 @@ import type { Budget, Log, NamespacePolicy, Page } from "../../server/src/engine
 import { type Environment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
 import type { Logger } from "../../server/src/runtime/logger.ts";
+import { Metrics } from "../../server/src/runtime/metrics.ts";
 import { draft, parsed, policy } from "../contract/support.ts";
 import { chance, movableClock } from "../support/clock.ts";
 
@@ -25,6 +26,7 @@ export async function withLog(data: string, use: (log: Log) => Promise<void>, po
     clock: movableClock(),
     chance,
     logger: { info: note, warn: note, error: note },
+    metrics: new Metrics(),
     fatal: (error) => {
       throw error;
     },

@@ -197,6 +197,7 @@ class Disk {
     const { state } = this.#memory;
     return {
       close: async () => {},
+      health: () => this.#memory.health(),
       state: new Proxy(state, {
         get: (target, name) => {
           const value: unknown = Reflect.get(target, name);

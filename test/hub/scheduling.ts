@@ -8,6 +8,7 @@ import { Hub } from "../../server/src/hub/hub.ts";
 import type { HubPolicy, Namespace } from "../../server/src/hub/namespace.ts";
 import type { Sequencer } from "../../server/src/hub/sequencer.ts";
 import { type Clock, systemClock } from "../../server/src/runtime/clock.ts";
+import { Metrics } from "../../server/src/runtime/metrics.ts";
 import { type Answer, Drafts } from "../../server/src/session/drafts.ts";
 import { chance } from "../support/clock.ts";
 import { temporaryFolder, whenDone } from "../support/temp.ts";
@@ -84,7 +85,8 @@ export class World {
     const fatal = (error: unknown): void => {
       throw error;
     };
-    const beneath = options.engine ?? (await LmdbEngine.open({ data, clock, chance, logger, fatal }));
+    const beneath =
+      options.engine ?? (await LmdbEngine.open({ data, clock, chance, logger, metrics: new Metrics(), fatal }));
     const engine = interrupt === undefined ? beneath : interruptible(beneath, interrupt);
     const all = new Map<string, HubPolicy>([["default", { ...policy, durability: "disk" }]]);
     for (const one of policies) {
@@ -247,6 +249,7 @@ function interruptible(engine: Engine, interrupt: Interrupt): Engine {
   const state = wrapped<State>(engine.state, "putAll", interrupt);
   return {
     state,
+    health: () => engine.health(),
     close: () => engine.close(),
     open: async (opened) => wrapped<Log>(await engine.open(opened), "append", interrupt),
   };

@@ -141,6 +141,7 @@ export async function memoryHub(
   const logs: HeldLog[] = [];
   const engine: Engine = {
     state: memory.state,
+    health: () => memory.health(),
     close: () => memory.close(),
     open: async (opened) => {
       const held = new HeldLog(await memory.open(opened), { durability: "disk", ...overrides });

@@ -18,8 +18,18 @@ export interface Engine {
   /** Small records beside the logs: cursors and the like. */
   readonly state: State;
 
+  /** How it is, as far as it knows without looking. */
+  health(): Health;
+
   /** Lets what is under way finish, then releases everything. */
   close(): Promise<void>;
+}
+
+export interface Health {
+  /** Whether a publish that is handed in now can be acknowledged. */
+  readonly writable: boolean;
+  /** What the disk has left; `undefined` where there is no disk. */
+  readonly freeBytes: number | undefined;
 }
 
 export interface NamespacePolicy {

@@ -9,14 +9,15 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import type { Engine, Log, NamespacePolicy } from "../engine.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import type { Engine, Health, Log, NamespacePolicy } from "../engine.ts";
 import { MemoryLog } from "../memory/memory-log.ts";
 import { Catalog } from "./catalog.ts";
 import { type Environment, openEnvironment } from "./environment.ts";
 import { LmdbLog } from "./lmdb-log.ts";
 import { LmdbState } from "./lmdb-state.ts";
 import { DataLock } from "./lock.ts";
-import { Room } from "./room.ts";
+import { diskFreeBytes, type FreeBytes, Room } from "./room.ts";
 
 export interface LmdbEngineParts {
   /** The folder of the data, created where it is missing. */
@@ -24,8 +25,11 @@ export interface LmdbEngineParts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** Called with an error after which the disk is not to be trusted. The process must stop. */
   readonly fatal: (error: unknown) => void;
+  /** How much the disk has left, where it is not the disk that is asked. */
+  readonly freeBytes?: FreeBytes;
 }
 
 export class LmdbEngine implements Engine {
@@ -35,11 +39,13 @@ export class LmdbEngine implements Engine {
   readonly #environment: Environment;
   readonly #room: Room;
   readonly #logs: (LmdbLog | MemoryLog)[] = [];
+  /** After a write that failed. */
+  #failed = false;
 
   static async open(parts: LmdbEngineParts): Promise<LmdbEngine> {
     await mkdir(parts.data, { recursive: true });
     const lock = await DataLock.take(parts.data);
-    const room = new Room(parts.data, parts.clock);
+    const room = new Room(parts.data, parts.clock, parts.freeBytes ?? diskFreeBytes);
     await room.watch();
     return new LmdbEngine(parts, lock, room);
   }
@@ -59,6 +65,10 @@ export class LmdbEngine implements Engine {
     return log;
   }
 
+  health(): Health {
+    return { writable: !this.#failed && !this.#room.full, freeBytes: this.#room.free };
+  }
+
   async close(): Promise<void> {
     this.#room.stop();
     await Promise.all(this.#logs.map((log) => log.close()));
@@ -75,6 +85,10 @@ export class LmdbEngine implements Engine {
       folder: join(this.#parts.data, "logs", policy.namespace),
       catalog: new Catalog(records, policy.namespace),
       room: this.#room,
+      fatal: (error) => {
+        this.#failed = true;
+        this.#parts.fatal(error);
+      },
     });
   }
 }

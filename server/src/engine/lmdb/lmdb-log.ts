@@ -5,6 +5,7 @@
 import { type DogearError, type Durability, dogearError, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
 import { admit } from "../admission.ts";
 import { listed } from "../channels.ts";
 import { CommitQueue, payloadBytes, together } from "../commit-queue.ts";
@@ -43,6 +44,7 @@ export interface LmdbLogParts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly room: Room;
   /** Called with a commit error that nothing can be done about. The process must stop: the disk is not to be trusted. */
   readonly fatal: (error: unknown) => void;
@@ -205,12 +207,15 @@ export class LmdbLog implements Log {
     const { accepted, answers, settle } = admit(drafts, first, this.#time, memory);
     if (accepted.length === 0) return answers;
     const written = cutIntoChunks(accepted).map((run) => encodeChunk(run, this.#time));
-    this.#parts.room.take(written.reduce((sum, { value }) => sum + value.length, 0));
+    const { room, clock, metrics } = this.#parts;
+    room.take(written.reduce((sum, { value }) => sum + value.length, 0));
+    const begun = clock.monotonic();
     try {
       await this.#segments.open.append(written);
     } catch (error) {
       throw await this.#commitFailed(error);
     }
+    metrics.committed(accepted.length, clock.monotonic() - begun);
     settle();
     for (const { chunk } of written) this.#appended(chunk);
     this.#rollIfFull();

@@ -8,16 +8,35 @@ const reserveBytes = 64 * 1_024 * 1_024;
 
 const checkMs = 1_000;
 
+/** What the disk that holds a folder has left. */
+export type FreeBytes = (folder: string) => Promise<number>;
+
+export const diskFreeBytes: FreeBytes = async (folder) => {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+};
+
 export class Room {
   readonly #folder: string;
   readonly #clock: Clock;
+  readonly #freeBytes: FreeBytes;
   /** What was free when last looked, less what was written since. */
   #free = 0;
   #cancel: () => void = () => {};
 
-  constructor(folder: string, clock: Clock) {
+  constructor(folder: string, clock: Clock, freeBytes: FreeBytes) {
     this.#folder = folder;
     this.#clock = clock;
+    this.#freeBytes = freeBytes;
+  }
+
+  get free(): number {
+    return this.#free;
+  }
+
+  /** There is too little to publish anything. */
+  get full(): boolean {
+    return this.#free < reserveBytes;
   }
 
   /** Looks now, and once a second from then on. */
@@ -38,7 +57,7 @@ export class Room {
    */
   async explain(error: unknown): Promise<DogearError | undefined> {
     await this.#look().catch(() => {});
-    return this.#free < reserveBytes ? dogearError("disk-full", undefined, { cause: error }) : undefined;
+    return this.full ? dogearError("disk-full", undefined, { cause: error }) : undefined;
   }
 
   stop(): void {
@@ -46,7 +65,6 @@ export class Room {
   }
 
   async #look(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#folder);
-    this.#free = bavail * bsize;
+    this.#free = await this.#freeBytes(this.#folder);
   }
 }

@@ -1,7 +1,7 @@
 /** The engine that keeps nothing: logs and state live as long as the process. */
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import { type Logger, silentLogger } from "../../runtime/logger.ts";
-import type { Engine, Log, NamespacePolicy, State } from "../engine.ts";
+import type { Engine, Health, Log, NamespacePolicy, State } from "../engine.ts";
 import { MemoryLog, type MemoryLogParts } from "./memory-log.ts";
 import { MemoryState } from "./memory-state.ts";
 
@@ -18,6 +18,10 @@ export class MemoryEngine implements Engine {
     const log = new MemoryLog(policy, this.#parts);
     this.#logs.push(log);
     return log;
+  }
+
+  health(): Health {
+    return { writable: true, freeBytes: undefined };
   }
 
   async close(): Promise<void> {
