@@ -1,6 +1,6 @@
 /**
- * PROTOCOL.md's tables of errors and limits, generated from `shared`, so that the page cannot say anything else.
- * Run as a script, after a build, it writes them; `test/docs/protocol.test.ts` holds the page to them.
+ * PROTOCOL.md's tables of errors and limits and OPERATIONS.md's of metrics, generated from the code, so that the pages
+ * cannot say anything else. Run as a script, after a build, it writes them; `test/docs` holds the pages to them.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,23 @@ import { defaultLimits, errors, sentences } from "@dogear/shared";
  */
 export function withTables(markdown) {
   return fill(fill(markdown, "errors", errorTable()), "limits", limitTable());
+}
+
+/**
+ * The same for the page with the table of metrics.
+ *
+ * @param {string} markdown
+ * @param {Readonly<Record<string, { type: string, labels?: readonly string[], help: string }>>} metrics
+ * @returns {string}
+ */
+export function withMetricTable(markdown, metrics) {
+  const rows = Object.entries(metrics).map(([name, { type, labels = [], help }]) => [
+    `\`${name}\``,
+    type,
+    labels.map((label) => `\`${label}\``).join(", "),
+    help,
+  ]);
+  return fill(markdown, "metrics", table(["metric", "type", "labels", "says"], rows));
 }
 
 function errorTable() {
@@ -65,12 +82,17 @@ function table(head, rows) {
 function fill(markdown, name, text) {
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const [start, end] = [markdown.indexOf(open), markdown.indexOf(close)];
-  if (start < 0 || end < start)
-    throw new Error(`PROTOCOL.md has no place for its table of ${name}: ${open} … ${close}`);
+  if (start < 0 || end < start) throw new Error(`The page has no place for its table of ${name}: ${open} … ${close}`);
   return `${markdown.slice(0, start + open.length)}\n${text}\n${markdown.slice(end)}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const page = fileURLToPath(new URL("../PROTOCOL.md", import.meta.url));
-  writeFileSync(page, withTables(readFileSync(page, "utf8")));
+  const { metricTable } = await import("../server/dist/runtime/metric-table.js");
+  rewrite("PROTOCOL.md", withTables);
+  rewrite("OPERATIONS.md", (page) => withMetricTable(page, metricTable));
+}
+
+function rewrite(name, change) {
+  const page = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  writeFileSync(page, change(readFileSync(page, "utf8")));
 }

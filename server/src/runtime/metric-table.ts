@@ -8,8 +8,8 @@ export interface MetricSpec {
 
 export const metricTable = {
   dogear_sessions: { type: "gauge", help: "Sessions that are open." },
-  dogear_subscriptions: { type: "gauge", help: "Their subscriptions." },
-  dogear_members: { type: "gauge", help: "Their members of groups." },
+  dogear_subscriptions: { type: "gauge", help: "Subscriptions of all sessions." },
+  dogear_members: { type: "gauge", help: "Members of groups, of all sessions." },
   dogear_catching_up: {
     type: "gauge",
     help: "Subscriptions that wait for their turn to read the log, because they are behind.",
@@ -39,7 +39,7 @@ export const metricTable = {
     type: "counter",
     help: "Drafts of clients that were acknowledged, retries among them.",
   },
-  dogear_published_bytes_total: { type: "counter", help: "Bytes of them: payloads, keys and headers." },
+  dogear_published_bytes_total: { type: "counter", help: "Bytes of drafts that were acknowledged: payloads, keys and headers." },
   dogear_publishes_refused_total: {
     type: "counter",
     labels: ["code"],
@@ -49,7 +49,7 @@ export const metricTable = {
     type: "counter",
     help: "Messages that were sent, counted once for each session, and again where they are sent again.",
   },
-  dogear_delivered_bytes_total: { type: "counter", help: "Bytes of them." },
+  dogear_delivered_bytes_total: { type: "counter", help: "Bytes of messages that were sent." },
   dogear_log_flush_seconds: {
     type: "histogram",
     help: "How long the log took to write a commit and flush it to the disk.",
@@ -66,7 +66,7 @@ export const metricTable = {
   dogear_groups: { type: "gauge", help: "Groups." },
   dogear_groups_without_lag: {
     type: "gauge",
-    help: "Groups whose lag is not among the next two, because there are more than 100 or their log could not be read.",
+    help: "Groups whose lag is not told, because there are more than 100 or the log could not be read.",
   },
   dogear_group_lag_messages: {
     type: "gauge",
@@ -76,7 +76,7 @@ export const metricTable = {
   dogear_group_lag_seconds: {
     type: "gauge",
     labels: ["namespace", "group"],
-    help: "Age of the oldest of them; 0 where there is none.",
+    help: "Age of the oldest message that a group has not settled; 0 where there is none.",
   },
 } as const;
 
