@@ -39,7 +39,10 @@ export const metricTable = {
     type: "counter",
     help: "Drafts of clients that were acknowledged, retries among them.",
   },
-  dogear_published_bytes_total: { type: "counter", help: "Bytes of drafts that were acknowledged: payloads, keys and headers." },
+  dogear_published_bytes_total: {
+    type: "counter",
+    help: "Bytes of drafts that were acknowledged: payloads, keys and headers.",
+  },
   dogear_publishes_refused_total: {
     type: "counter",
     labels: ["code"],
