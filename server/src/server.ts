@@ -44,6 +44,8 @@ export interface Server {
   readonly port: number;
   /** Where clients connect: `ws://127.0.0.1:7600`. */
   readonly url: string;
+  /** What it counts, for Prometheus: `await hub.metrics.text()`. OPERATIONS.md says what is in it. */
+  readonly metrics: Pick<Metrics, "text" | "contentType">;
   /** Asks clients to come back later, answers what they published, stores cursors, and stops. */
   close(): Promise<void>;
 }
@@ -65,25 +67,46 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const codec = hubJsonCodec(limits);
   let hub: Hub | undefined;
   try {
-    hub = await Hub.open({ ...runtime, engine, policies, limits, access });
+    const opened = await Hub.open({
+      ...runtime,
+      engine,
+      policies,
+      limits,
+      access,
+      hit: (limit) => metrics.limitHit(limit),
+      login: (outcome) => metrics.login(outcome),
+    });
+    hub = opened;
     const listener = new Listener({
       host,
       port,
       tls: listen.tls && readCertificate(listen.tls),
       proxies: new Proxies(listen.trustedProxies),
-      origins: new Origins({ ...listen, isOpen: hub.access.isOpen }),
+      origins: new Origins({ ...listen, isOpen: opened.access.isOpen }),
       codecs: new Map([[codec.subprotocol, codec]]),
-      session: { ...runtime, hub, limits, heartbeats: new Heartbeats(systemClock), name: `dogear/${version}`, handle },
+      session: {
+        ...runtime,
+        hub: opened,
+        limits,
+        heartbeats: new Heartbeats(systemClock),
+        name: `dogear/${version}`,
+        handle,
+      },
       http: options.http ?? notFound,
     });
+    metrics.watch({
+      sessions: () => listener.counts(),
+      catchingUp: () => opened.turns.waiting,
+      groups: () => opened.administration.lags(),
+    });
     const bound = await listener.listen();
-    if (hub.access.isOpen) logger.warn("access.none", { host });
+    if (opened.access.isOpen) logger.warn("access.none", { host });
     const stopWatching = listen.tls && watchCertificate(listen.tls, runtime, (renewed) => listener.renew(renewed));
-    return serving({ host, port: bound, secure: listen.tls !== undefined }, async () => {
+    return serving({ host, port: bound, secure: listen.tls !== undefined, metrics }, async () => {
       stopWatching?.();
       await listener.drain();
       listener.close();
-      await hub?.close();
+      await opened.close();
       await engine.close();
     });
   } catch (error) {
@@ -97,14 +120,16 @@ interface Where {
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
+  readonly metrics: Metrics;
 }
 
-function serving({ host, port, secure }: Where, close: () => Promise<void>): Server {
+function serving({ host, port, secure, metrics }: Where, close: () => Promise<void>): Server {
   let closing: Promise<void> | undefined;
   return {
     host,
     port,
     url: `${secure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    metrics,
     close: () => {
       closing ??= close();
       return closing;

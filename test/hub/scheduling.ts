@@ -119,7 +119,7 @@ export class World {
     this.logged = logged;
     this.hub = hub;
     this.#engine = engine;
-    this.#drafts = new Drafts({ hub, limits, clock, logger }, (answers) => {
+    this.#drafts = new Drafts({ hub, limits, clock, logger, metrics: new Metrics() }, (answers) => {
       for (const answer of answers) this.#answers.add(answer);
     });
   }

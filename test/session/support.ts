@@ -4,6 +4,7 @@ import { hubJsonCodec } from "../../server/src/codec/json.ts";
 import type { Hub } from "../../server/src/hub/hub.ts";
 import type { Clock } from "../../server/src/runtime/clock.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
+import { Metrics } from "../../server/src/runtime/metrics.ts";
 import { handle } from "../../server/src/session/handlers.ts";
 import { Heartbeats } from "../../server/src/session/heartbeats.ts";
 import { Session } from "../../server/src/session/session.ts";
@@ -46,6 +47,7 @@ export class FakeSocket implements Socket {
 export class Client {
   readonly socket: FakeSocket = new FakeSocket();
   readonly session: Session;
+  readonly metrics: Metrics = new Metrics();
 
   constructor(hub: Hub, clock: Clock, limits: Partial<Limits> = {}) {
     const all = { ...defaultLimits, ...limits };
@@ -60,6 +62,7 @@ export class Client {
         handle,
         heartbeats: new Heartbeats(clock),
         logger: silentLogger,
+        metrics: this.metrics,
         name: "dogear/test",
       },
       "127.0.0.1",

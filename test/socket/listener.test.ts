@@ -3,6 +3,7 @@ import { defaultLimits } from "@dogear/shared";
 import { describe, expect, it } from "vitest";
 import { Origins } from "../../server/src/access/origins.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
+import { Metrics } from "../../server/src/runtime/metrics.ts";
 import { handle } from "../../server/src/session/handlers.ts";
 import { Heartbeats } from "../../server/src/session/heartbeats.ts";
 import { Listener } from "../../server/src/socket/listener.ts";
@@ -26,6 +27,7 @@ describe("a hub that stops", () => {
         hub,
         clock,
         chance,
+        metrics: new Metrics(),
         handle,
         limits: defaultLimits,
         logger: silentLogger,

@@ -7,6 +7,7 @@ import { type Channel, DogearError, dogearError, errors, type Limits, type Patte
 import type { State } from "../engine/engine.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { LoginOutcome } from "../runtime/metrics.ts";
 import { Addresses } from "./addresses.ts";
 import { type Capabilities, everything, type Permissions, permissionsOf, type Right } from "./capabilities.ts";
 import { Keys } from "./keys.ts";
@@ -49,6 +50,8 @@ export interface AccessParts {
   readonly chance: Chance;
   readonly logger: Logger;
   readonly hit: LimitHit;
+  /** Told what became of each attempt to be let in, where it takes a token or a key. */
+  readonly login?: ((outcome: LoginOutcome) => void) | undefined;
 }
 
 /** The one user of a hub without access control. */
@@ -104,6 +107,18 @@ export class Access {
    */
   async authenticate(credentials: Credentials): Promise<Principal> {
     if (this.isOpen) return anonymous;
+    const { login = () => {} } = this.#parts;
+    try {
+      const principal = await this.#letIn(credentials);
+      login("accepted");
+      return principal;
+    } catch (error) {
+      login(error instanceof DogearError ? error.code : "internal");
+      throw error;
+    }
+  }
+
+  async #letIn(credentials: Credentials): Promise<Principal> {
     const principal = await this.#identify(credentials);
     if (this.isRevoked(principal)) throw dogearError("revoked");
     if (this.hasExpired(principal)) throw dogearError("token-expired");

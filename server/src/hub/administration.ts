@@ -19,10 +19,11 @@ import type { Permissions } from "../access/capabilities.ts";
 import type { Revocation } from "../access/revocations.ts";
 import { epochOf } from "../engine/lineage.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { GroupLags } from "../runtime/metrics.ts";
 import type { CursorName, Cursors, StoredCursor } from "./cursors.ts";
 import type { Group } from "./groups/group.ts";
 import type { Groups } from "./groups/groups.ts";
-import { browse, reportOn } from "./groups/report.ts";
+import { browse, lagsOf, reportOn } from "./groups/report.ts";
 import { lagAfter } from "./lag.ts";
 import type { Namespace } from "./namespace.ts";
 import { type From, startIn } from "./place.ts";
@@ -94,6 +95,12 @@ export class Administration {
   async perform(action: Action, who: Permissions): Promise<unknown> {
     if (action.do !== "cancel" && !who.mayAnywhere("admin")) throw forbidden("admin");
     return this.#handlers[action.do](action as never, who);
+  }
+
+  /** How far behind groups are, as the metrics tell it. */
+  async lags(): Promise<GroupLags> {
+    const { groups, clock } = this.#parts;
+    return lagsOf(await groups.all(), clock);
   }
 
   async #listNamespaces(who: Permissions): Promise<unknown> {

@@ -39,6 +39,7 @@ export interface HubParts {
   readonly access?: HubAccess;
   /** Told each time somebody meets a limit. */
   readonly hit?: LimitHit;
+  readonly login?: AccessParts["login"];
 }
 
 type HubAccess = Pick<AccessParts, "policy" | "authenticate" | "authorize">;

@@ -25,6 +25,11 @@ export const metricTable = {
     labels: ["code"],
     help: "Connections that were turned away before they became a session, by error.",
   },
+  dogear_sessions_closed_total: {
+    type: "counter",
+    labels: ["code"],
+    help: "Sessions that the hub ended, by error.",
+  },
   dogear_logins_total: {
     type: "counter",
     labels: ["outcome"],
@@ -52,7 +57,7 @@ export const metricTable = {
     type: "counter",
     help: "Messages that were sent, counted once for each session, and again where they are sent again.",
   },
-  dogear_delivered_bytes_total: { type: "counter", help: "Bytes of messages that were sent." },
+  dogear_delivered_bytes_total: { type: "counter", help: "Bytes of the frames that messages were sent in." },
   dogear_log_flush_seconds: {
     type: "histogram",
     help: "How long the log took to write a commit and flush it to the disk.",

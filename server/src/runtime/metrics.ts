@@ -4,7 +4,7 @@
  * Layers say what happens, a batch at a time. What can be asked is not counted but watched: it is looked at only when
  * somebody reads.
  */
-import type { ErrorCode, Limits } from "@dogear/shared";
+import type { ClosingErrorCode, ErrorCode, Limits } from "@dogear/shared";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { type MetricSpec, metricTable, type NameOf } from "./metric-table.ts";
 import { processRegistry } from "./process-metrics.ts";
@@ -42,6 +42,16 @@ export interface GroupLag {
 /** What became of a token or key. */
 export type LoginOutcome = "accepted" | ErrorCode;
 
+/** Errors that are always about the same limit. Of the others, whoever knows the limit says so. */
+const limitOf: Partial<Record<ErrorCode, keyof Limits>> = {
+  "message-too-large": "messageBytesMax",
+  "payload-too-deep": "payloadDepthMax",
+  "too-many-scheduled": "scheduledMax",
+  "too-many-errors": "errorsMax",
+  "hello-timeout": "helloTimeoutMs",
+  "hello-too-large": "helloBytesMax",
+};
+
 const flushSeconds = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 const commitMessages = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384];
 
@@ -59,6 +69,7 @@ export class Metrics {
 
   readonly #publishesRefused = this.#counter("dogear_publishes_refused_total");
   readonly #connectionsRefused = this.#counter("dogear_connections_refused_total");
+  readonly #sessionsClosed = this.#counter("dogear_sessions_closed_total");
   readonly #logins = this.#counter("dogear_logins_total");
   readonly #limitHits = this.#counter("dogear_limit_hits_total");
 
@@ -116,9 +127,10 @@ export class Metrics {
   /** A draft of a client was refused. */
   publishRefused(code: ErrorCode): void {
     this.#publishesRefused.inc({ code });
+    this.#metLimitOf(code);
   }
 
-  /** Messages were sent to a session. */
+  /** A frame with messages was sent to a session. */
   delivered(messages: number, bytes: number): void {
     this.#deliveredMessages.add(messages);
     this.#deliveredBytes.add(bytes);
@@ -135,6 +147,12 @@ export class Metrics {
     this.#connectionsRefused.inc({ code });
   }
 
+  /** The hub ended a session. */
+  closed(code: ClosingErrorCode): void {
+    this.#sessionsClosed.inc({ code });
+    this.#metLimitOf(code);
+  }
+
   /** A token or key was shown. */
   login(outcome: LoginOutcome): void {
     this.#logins.inc({ outcome });
@@ -143,6 +161,11 @@ export class Metrics {
   /** A limit kept somebody from something. */
   limitHit(limit: keyof Limits): void {
     this.#limitHits.inc({ limit });
+  }
+
+  #metLimitOf(code: ErrorCode): void {
+    const limit = limitOf[code];
+    if (limit !== undefined) this.limitHit(limit);
   }
 
   async #read(): Promise<string> {

@@ -23,12 +23,21 @@ import type { Schedule, Stored } from "../hub/schedules/schedules.ts";
 import type { Sequencer, Unnumbered } from "../hub/sequencer.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { Metrics } from "../runtime/metrics.ts";
 
 interface Refusal {
   readonly is: "error";
   readonly code: ErrorCode;
   readonly message: string;
   readonly number: number;
+}
+
+export interface DraftsParts {
+  readonly hub: Hub;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
 }
 
 export type Answer = Published | Scheduled | Refusal;
@@ -54,20 +63,19 @@ export class Drafts {
   readonly #bytesMax: number;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #metrics: Metrics;
   readonly #answer: (answers: readonly Answer[]) => void;
   #run: Run | undefined;
   #bytes = 0;
   #idle: (() => void)[] = [];
 
-  constructor(
-    parts: { readonly hub: Hub; readonly limits: Limits; readonly clock: Clock; readonly logger: Logger },
-    answer: (answers: readonly Answer[]) => void,
-  ) {
-    const { hub, limits, clock, logger } = parts;
+  constructor(parts: DraftsParts, answer: (answers: readonly Answer[]) => void) {
+    const { hub, limits, clock, logger, metrics } = parts;
     this.#hub = hub;
     this.#bytesMax = limits.draftBytesMax;
     this.#clock = clock;
     this.#logger = logger;
+    this.#metrics = metrics;
     this.#answer = answer;
   }
 
@@ -83,7 +91,10 @@ export class Drafts {
     let places = 0;
     if (wait !== undefined) {
       const place = this.#place(namespace, number, sequencer);
-      if (typeof place === "string") return this.#answer([refusal(number, dogearError(place))]);
+      if (typeof place === "string") {
+        this.#metrics.publishRefused(place);
+        return this.#answer([refusal(number, dogearError(place))]);
+      }
       places = place;
     }
     const run = this.#runOf(namespace, number, sequencer);
@@ -104,6 +115,7 @@ export class Drafts {
     this.#bytes += run.bytes;
     void this.#publish(run).then((answers) => {
       this.#bytes -= run.bytes;
+      this.#count(run, answers);
       this.#answer(answers);
       if (this.#bytes === 0) for (const resolve of this.#idle.splice(0)) resolve();
     });
@@ -163,7 +175,7 @@ export class Drafts {
       const outcome = await this.#hub.publish(namespace, drafts, by);
       return await this.#answersOf(run, outcome);
     } catch (error) {
-      if (!(error instanceof DogearError)) this.#logger.error("publish.failed", { error });
+      if (!(error instanceof DogearError)) this.#logger.error("publish.failed", { error, ...traceOf(drafts) });
       return numbers.map((number) => refusal(number, error));
     } finally {
       if (places > 0) this.#hub.schedules.answered(namespace, places);
@@ -181,6 +193,22 @@ export class Drafts {
       const { id, due } = waiting.get(offset) as Schedule;
       return { is: "scheduled", number, id, due, duplicate, durability };
     });
+  }
+
+  #count({ drafts }: Run, answers: readonly Answer[]): void {
+    let messages = 0;
+    let bytes = 0;
+    for (let i = 0; i < answers.length; i++) {
+      const answer = answers[i] as Answer;
+      if (answer.is === "error") {
+        this.#metrics.publishRefused(answer.code);
+        continue;
+      }
+      const { data, attributes } = drafts[i] as Unnumbered;
+      messages++;
+      bytes += data.length + attributes.length;
+    }
+    this.#metrics.published(messages, bytes);
   }
 
   /** What is said of those that wait, by the offsets of their slips. */
@@ -203,6 +231,21 @@ function dueOf(wait: Wait, now: number): number {
 function refusal(number: number, error: unknown): Refusal {
   const { code, message } = asDogearError(error);
   return { is: "error", code, message, number };
+}
+
+/** Of drafts that failed together, the traces of the first few. */
+const tracesMax = 10;
+
+/** In which traces drafts were published, as their headers say it. */
+function traceOf(drafts: readonly Unnumbered[]): { readonly traceparent?: readonly string[] } {
+  const traces = new Set<string>();
+  for (const { attributes } of drafts) {
+    if (traces.size >= tracesMax) break;
+    if (!attributes.includes('"traceparent"')) continue;
+    const { headers } = JSON.parse(`{${attributes.slice(1)}}`) as { headers?: Readonly<Record<string, string>> };
+    if (headers?.traceparent !== undefined) traces.add(headers.traceparent);
+  }
+  return traces.size === 0 ? {} : { traceparent: [...traces] };
 }
 
 /** An error for a client. What the hub did not foresee is told as such and nothing more. */

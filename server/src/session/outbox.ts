@@ -7,18 +7,26 @@
  */
 import type { HubEnvelope } from "@dogear/shared";
 import type { Frame, HubCodec } from "../codec/codec.ts";
+import type { Metrics } from "../runtime/metrics.ts";
 import type { Socket } from "./socket.ts";
 
 export class Outbox {
   readonly #socket: Socket;
   readonly #codec: HubCodec;
   readonly #bytesMax: number;
+  readonly #metrics: Metrics;
   #encoded: string[] = [];
 
-  constructor(socket: Socket, codec: HubCodec, bytesMax: number) {
+  constructor(socket: Socket, codec: HubCodec, bytesMax: number, metrics: Metrics) {
     this.#socket = socket;
     this.#codec = codec;
     this.#bytesMax = bytesMax;
+    this.#metrics = metrics;
+  }
+
+  /** What waits for the connection to take it. */
+  get bytes(): number {
+    return this.#socket.bufferedBytes;
   }
 
   get full(): boolean {
@@ -36,15 +44,22 @@ export class Outbox {
     this.#encoded.push(this.#codec.encode(envelope));
   }
 
-  send(frame: Frame): void {
+  /** Sends a frame with so many messages in it. */
+  send(frame: Frame, messages: number): void {
     this.flush();
-    this.#socket.send(frame);
+    this.#write(frame);
+    this.#metrics.delivered(messages, frame.length);
   }
 
   flush(): void {
     if (this.#encoded.length === 0) return;
     const encoded = this.#encoded;
     this.#encoded = [];
-    this.#socket.send(this.#codec.join(encoded));
+    this.#write(this.#codec.join(encoded));
+  }
+
+  #write(frame: Frame): void {
+    this.#socket.send(frame);
+    this.#metrics.sent(frame.length);
   }
 }

@@ -35,6 +35,7 @@ import { scoped } from "../hub/scope.ts";
 import type { Steps } from "../hub/turns.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { Metrics } from "../runtime/metrics.ts";
 import { asDogearError, Drafts } from "./drafts.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
@@ -53,6 +54,7 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** How the hub names itself in `welcome`. */
   readonly name: string;
   readonly handle: Handle;
@@ -91,13 +93,13 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
   #closed = false;
 
   constructor(socket: Socket, codec: HubCodec, parts: SessionParts, address: string) {
-    const { limits, clock, chance, heartbeats } = parts;
+    const { limits, clock, chance, heartbeats, metrics } = parts;
     this.id = chance.id();
     this.address = address;
     this.parts = parts;
     this.#socket = socket;
     this.#codec = codec;
-    this.outbox = new Outbox(socket, codec, limits.outboxBytesMax);
+    this.outbox = new Outbox(socket, codec, limits.outboxBytesMax, metrics);
     this.drafts = new Drafts(parts, (answers) => {
       for (const answer of answers) this.say(answer);
       this.pace();
@@ -144,6 +146,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
   /** A WebSocket message arrived. */
   receive(message: Buffer, binary: boolean): void {
     if (this.#closed) return;
+    this.parts.metrics.received(message.length);
     let envelopes: Iterator<Incoming>;
     try {
       envelopes = this.#codec.decode(message, binary)[Symbol.iterator]();
@@ -206,15 +209,15 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
   sendLive(live: LiveBatch): void {
     if (this.#lastLive === live.number) return;
     this.#lastLive = live.number;
-    this.outbox.send(live.frame(this.#codec));
+    this.outbox.send(live.frame(this.#codec), live.unexpired.length);
   }
 
   sendPrivate(subscription: number, batch: Batch): void {
-    this.outbox.send(this.#codec.private(subscription, batch));
+    this.outbox.send(this.#codec.private(subscription, batch), batch.messages.length);
   }
 
   sendLeased(member: number, leased: readonly LeasedText[]): void {
-    this.outbox.send(this.#codec.leased(member, leased));
+    this.outbox.send(this.#codec.leased(member, leased), leased.length);
   }
 
   askTurn(steps: Steps): void {
@@ -269,6 +272,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
 
   /** Answers a request that is refused. */
   refuse({ code, detail, ...about }: Mistake): void {
+    if (about.number !== undefined) this.parts.metrics.publishRefused(code);
     this.say({ is: "error", code, message: dogearError(code, detail).message, ...about });
   }
 
@@ -280,6 +284,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
   /** The same, in words of its own. */
   closeOver(code: ClosingErrorCode, message: string): void {
     if (this.#closed) return;
+    this.parts.metrics.closed(code);
     this.say({ is: "error", code, message });
     this.outbox.flush();
     this.disconnected();
@@ -300,6 +305,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
     const blocked = full || this.#beforeWelcome !== undefined || this.#draining || this.outbox.overfull;
     if (blocked === this.#paused || this.#closed) return;
     this.#paused = blocked;
+    if (full) this.parts.hub.hit("draftBytesMax");
     if (blocked) this.#socket.pause();
     else this.#socket.resume();
   }

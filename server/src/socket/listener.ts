@@ -13,6 +13,7 @@ import { dogearError, type ErrorCode, errors } from "@dogear/shared";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Origins } from "../access/origins.ts";
 import type { HubCodec } from "../codec/codec.ts";
+import type { SessionCounts } from "../runtime/metrics.ts";
 import { Session, type SessionParts } from "../session/session.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Proxies } from "./peer.ts";
@@ -69,6 +70,17 @@ export class Listener {
     this.#http.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
   }
 
+  /** What the metrics tell of sessions. */
+  counts(): SessionCounts {
+    const counts = { sessions: this.sessions.size, subscriptions: 0, members: 0, outboxBytes: 0 };
+    for (const { subscriptions, members, outbox } of this.sessions) {
+      counts.subscriptions += subscriptions.size;
+      counts.members += members.size;
+      counts.outboxBytes += outbox.bytes;
+    }
+    return counts;
+  }
+
   /** Starts to listen; resolves with the port. */
   async listen(): Promise<number> {
     const { host, port } = this.#parts;
@@ -117,11 +129,12 @@ export class Listener {
     const { address } = proxies.peerOf({ socket, headers: {} });
     if (this.#counted.size >= this.#parts.session.limits.connectionsMax) {
       this.#parts.session.hub.hit("connectionsMax");
-      return refuse(socket, 503, "too-many-connections");
+      return this.#refuse(socket, 503, "too-many-connections");
     }
     // Who is behind a proxy is known when the request has come.
     if (proxies.trusts(address)) return this.#count(socket, "");
-    if (!this.#parts.session.hub.access.addresses.enter(address)) return refuse(socket, 429, "too-many-connections");
+    if (!this.#parts.session.hub.access.addresses.enter(address))
+      return this.#refuse(socket, 429, "too-many-connections");
     this.#count(socket, address);
   }
 
@@ -139,17 +152,22 @@ export class Listener {
     const { codecs, origins, proxies, session } = this.#parts;
     const { address } = proxies.peerOf(request);
     if (this.#counted.get(stream) === "" && !proxies.trusts(address)) {
-      if (!session.hub.access.addresses.enter(address)) return refuse(stream, 429, "too-many-connections");
+      if (!session.hub.access.addresses.enter(address)) return this.#refuse(stream, 429, "too-many-connections");
       this.#counted.set(stream, address);
     }
     const { origin, host } = request.headers;
-    if (!origins.allows({ origin, host })) return refuse(stream, 403, "origin-refused");
+    if (!origins.allows({ origin, host })) return this.#refuse(stream, 403, "origin-refused");
     const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
     if (!offered.some((name) => codecs.has(name))) {
       const spoken = [...codecs.keys()].join(", ");
-      return refuse(stream, 400, "invalid-request", `Offer one of these WebSocket subprotocols: ${spoken}.`);
+      return this.#refuse(stream, 400, "invalid-request", `Offer one of these WebSocket subprotocols: ${spoken}.`);
     }
     this.#upgrades.handleUpgrade(request, stream, head, (ws) => this.#connected(ws, stream as Socket, address));
+  }
+
+  #refuse(stream: Duplex, status: number, code: ErrorCode, detail?: string): void {
+    this.#parts.session.metrics.connectionRefused(code);
+    refuse(stream, status, code, detail);
   }
 
   #connected(ws: WebSocket, stream: Socket, address: string): void {
@@ -163,7 +181,9 @@ export class Listener {
       session.disconnected();
     });
     // What went wrong is in the close that follows.
-    ws.on("error", () => {});
+    ws.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") parts.hub.hit("frameBytesMax");
+    });
     stream.on("drain", () => session.drained());
     boundUnknown(session, ws, stream, parts.limits.helloBytesMax);
   }

@@ -2,6 +2,7 @@
 import type { Browsed, GroupReport, Lag, Offset, Pattern, WireMessage } from "@dogear/shared";
 import { textOf } from "../../engine/text.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import type { GroupLag, GroupLags } from "../../runtime/metrics.ts";
 import { firstTime } from "../lag.ts";
 import { readTexts } from "../texts.ts";
 import type { Group } from "./group.ts";
@@ -21,7 +22,7 @@ export async function reportOn(group: Group, clock: Clock): Promise<GroupReport>
     paused: head.paused,
     members: group.members,
     position: { epoch: head.epoch, offset: head.position },
-    lag: await lagOf(group, items, clock.now()),
+    lag: await lagOf(group, clock.now()),
     inFlight: count("leased"),
     delayed: count("delayed"),
     dead: unleased + (await intake.redriver.waiting()),
@@ -29,6 +30,21 @@ export async function reportOn(group: Group, clock: Clock): Promise<GroupReport>
     lost: head.lost,
     ...(redrive === undefined ? {} : { redrive: { state: redrive.state, moved: redrive.moved, total: redrive.total } }),
   };
+}
+
+/** Groups whose lag is told: each costs a look at the log, and two series. */
+const lagsMax = 100;
+
+/** How far behind the first groups are. Others have their turn between two. */
+export async function lagsOf(all: readonly Group[], clock: Clock): Promise<GroupLags> {
+  const groups = all.filter(({ isClosed }) => !isClosed);
+  const lags: GroupLag[] = [];
+  for (const group of groups.slice(0, lagsMax)) {
+    await new Promise<void>((resolve) => clock.soon(resolve));
+    const lag = await lagOf(group, clock.now()).catch(() => undefined);
+    if (lag !== undefined) lags.push({ namespace: group.namespace.policy.namespace, group: group.name, ...lag });
+  }
+  return { count: groups.length, lags };
 }
 
 const page = { messages: 256, bytes: 1_024 * 1_024, scan: 4 * 1_024 * 1_024 } as const;
@@ -71,21 +87,26 @@ async function readTaken(group: Group, items: readonly Item[], clock: Clock): Pr
   });
 }
 
-async function lagOf({ namespace: { log }, head, intake }: Group, items: readonly Item[], now: number): Promise<Lag> {
+async function lagOf({ namespace: { log }, head, intake, leases }: Group, now: number): Promise<Lag> {
   const through = intake.through;
   const deadChannel = head.deadChannel as string as Pattern;
-  // What was taken in ahead of others is counted with the rest of the log.
-  const taken = items.filter(({ redriven, offset }) => redriven || offset <= through);
-  const messages = taken.length + (await log.count(head.pattern, through));
-  const before = (wanted: readonly Item[]) => Math.min(...wanted.map(({ offset }) => offset - 1)) as Offset;
-  const own = taken.filter(({ redriven }) => !redriven);
-  const again = taken.filter(({ redriven }) => redriven);
+  let taken = 0;
+  const oldest = { own: through as number, redriven: Number.POSITIVE_INFINITY };
+  for (const { redriven, offset } of leases.items.values()) {
+    // What was taken in ahead of others is counted with the rest of the log.
+    if (!redriven && offset > through) continue;
+    taken++;
+    const of = redriven ? "redriven" : "own";
+    oldest[of] = Math.min(oldest[of], offset - 1);
+  }
+  const messages = taken + (await log.count(head.pattern, through));
+  if (messages === 0) return { messages, ageMs: null };
   const times = await Promise.all([
-    firstTime(log, head.pattern, own.length > 0 ? before(own) : through),
-    again.length > 0 ? firstTime(log, deadChannel, before(again)) : undefined,
+    firstTime(log, head.pattern, oldest.own as Offset),
+    oldest.redriven < Number.POSITIVE_INFINITY ? firstTime(log, deadChannel, oldest.redriven as Offset) : undefined,
   ]);
-  const oldest = Math.min(...times.filter((time) => time !== undefined));
-  return { messages, ageMs: messages === 0 || oldest === Number.POSITIVE_INFINITY ? null : Math.max(0, now - oldest) };
+  const time = Math.min(...times.filter((time) => time !== undefined));
+  return { messages, ageMs: time === Number.POSITIVE_INFINITY ? null : Math.max(0, now - time) };
 }
 
 type BrowsedState = Pick<Browsed["messages"][number], "state" | "deliveries" | "failures" | "error" | "due">;
