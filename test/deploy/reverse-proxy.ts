@@ -1,0 +1,93 @@
+/** What the tests of nginx and of Caddy share: what a proxy of these tests is, and clients that come through it. */
+import { Agent } from "node:https";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import type { Dogear } from "@dogear/client";
+import { type ClientOptions as SocketOptions, WebSocket } from "ws";
+import { clientOf } from "../support/hub.ts";
+import { ChildProcess, type StartOptions } from "../support/process.ts";
+import { type Certificate, hubName } from "./certificate.ts";
+
+export interface ReverseProxy {
+  readonly ports: Ports;
+  readonly certificate: Certificate;
+  /** Has it read its file again, as its operator does. */
+  reload(): Promise<void>;
+}
+
+export interface Ports {
+  readonly http: number;
+  readonly https: number;
+}
+
+/** Starts one in front of the hub that listens on this port. */
+export type StartReverseProxy = (hubPort: number) => Promise<ReverseProxy>;
+
+/** An address of this machine that is nobody else's, so that it is seen who came. */
+export const visitorAddress = "127.0.0.9";
+
+/** A client that looks for the hub by its name and finds the proxy. */
+export function visitorOf(proxy: ReverseProxy): Dogear {
+  class ProxiedWebSocket extends WebSocket {
+    constructor(url: string, protocols: string) {
+      super(url, protocols, { agent: wayTo(proxy) });
+    }
+  }
+  return clientOf(urlOf(proxy), { WebSocket: ProxiedWebSocket });
+}
+
+export interface Handshake {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** What is answered to a WebSocket handshake: 101, or a refusal with its words. */
+export function handshake(proxy: ReverseProxy, subprotocol: string, options: SocketOptions = {}): Promise<Handshake> {
+  const socket = new WebSocket(urlOf(proxy), subprotocol, { agent: wayTo(proxy), ...options });
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("open", () => {
+      socket.terminate();
+      resolve({ status: 101, body: "" });
+    });
+    socket.on("unexpected-response", async (_request, response) => {
+      const parts: Buffer[] = await response.toArray();
+      resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() });
+    });
+  });
+}
+
+export function urlOf({ ports }: ReverseProxy): string {
+  return `wss://${hubName}:${ports.https}`;
+}
+
+/** How the hub's name leads to this machine, and who comes. */
+function wayTo({ certificate }: ReverseProxy): Agent {
+  return new Agent({
+    ca: certificate.ca,
+    localAddress: visitorAddress,
+    lookup: (_name, { all }, found) => {
+      if (all) found(null, [{ address: "127.0.0.1", family: 4 }]);
+      else found(null, "127.0.0.1", 4);
+    },
+  });
+}
+
+/** Ports that are free, and are not taken by another while all of them are looked for. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, listening));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function listening(): Promise<Server> {
+  const server = createServer();
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+}
+
+/** Runs a command that has to succeed. */
+export async function succeed(command: string, args: readonly string[], options: StartOptions = {}): Promise<void> {
+  const running = new ChildProcess(command, args, options);
+  const { code } = await running.exited;
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed.\n${running.stdout}${running.stderr}`);
+}
