@@ -9,7 +9,7 @@ import { temporaryFolder } from "../support/temp.ts";
  * nowhere is an error: then the file is not what the test thinks it tries.
  */
 export function adapted(name: string, replacements: Readonly<Record<string, string>>): string {
-  let text = readFileSync(join(repository, "deploy", name), "utf8");
+  let text = original(name);
   for (const [theirs, ours] of Object.entries(replacements)) {
     if (!text.includes(theirs)) throw new Error(`deploy/${name} does not say "${theirs}".`);
     text = text.replaceAll(theirs, ours);
@@ -17,4 +17,8 @@ export function adapted(name: string, replacements: Readonly<Record<string, stri
   const copy = join(temporaryFolder(), name);
   writeFileSync(copy, text);
   return copy;
+}
+
+export function original(name: string): string {
+  return readFileSync(join(repository, "deploy", name), "utf8");
 }
