@@ -28,6 +28,7 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: "check", include: check } },
       { extends: true, test: { name: "test", include: ["test/**/*.test.ts"], exclude: ["**/dist/**", ...check] } },
+      { extends: true, test: { name: "dockerfile", include: ["test/deploy/dockerfile.try.ts"] } },
     ],
   },
 });

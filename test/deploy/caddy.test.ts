@@ -3,8 +3,8 @@ import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { makeCertificate } from "./certificate.ts";
 import { adapted } from "./files.ts";
-import { program } from "./machine.ts";
-import { freePorts, type StartReverseProxy, succeed } from "./reverse-proxy.ts";
+import { program, succeed } from "./machine.ts";
+import { freePorts, type StartReverseProxy } from "./reverse-proxy.ts";
 import { serveThrough } from "./serving.ts";
 
 const caddy = program("caddy") ?? "";

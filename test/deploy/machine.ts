@@ -1,6 +1,7 @@
 /** What these tests need of the machine: Debian's packages, and where that matters root. In CI they have to be here. */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { ChildProcess, type StartOptions } from "../support/process.ts";
 
 /** Where a program is, or nothing after a word about it. */
 export function program(name: string): string | undefined {
@@ -12,6 +13,13 @@ export function program(name: string): string | undefined {
 
 export function root(): true | undefined {
   return process.getuid?.() === 0 ? true : missing("Not run as root. What needs that is skipped.");
+}
+
+/** Runs a command that has to succeed. */
+export async function succeed(command: string, args: readonly string[], options: StartOptions = {}): Promise<void> {
+  const running = new ChildProcess(command, args, options);
+  const { code } = await running.exited;
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed.\n${running.stdout}${running.stderr}`);
 }
 
 function missing(message: string): undefined {

@@ -4,7 +4,6 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import type { Dogear } from "@dogear/client";
 import { type ClientOptions as SocketOptions, WebSocket } from "ws";
 import { clientOf } from "../support/hub.ts";
-import { ChildProcess, type StartOptions } from "../support/process.ts";
 import { type Certificate, hubName } from "./certificate.ts";
 
 export interface ReverseProxy {
@@ -83,11 +82,4 @@ export async function freePorts(count: number): Promise<number[]> {
 function listening(): Promise<Server> {
   const server = createServer();
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
-}
-
-/** Runs a command that has to succeed. */
-export async function succeed(command: string, args: readonly string[], options: StartOptions = {}): Promise<void> {
-  const running = new ChildProcess(command, args, options);
-  const { code } = await running.exited;
-  if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed.\n${running.stdout}${running.stderr}`);
 }

@@ -1,0 +1,73 @@
+/**
+ * `npm run try-dockerfile`: builds the image without an engine for it, runs it, and looks at it from outside. It takes a
+ * minute or two, root, and Debian's packages debootstrap and iproute2; so it is no part of `npm test`.
+ */
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { listening } from "../support/hub-process.ts";
+import { ChildProcess } from "../support/process.ts";
+import { repository } from "../support/sources.ts";
+import { whenDone } from "../support/temp.ts";
+import { buildImage, type Image, run } from "./image.ts";
+import { succeed } from "./machine.ts";
+
+const network = `dogear-${process.pid}`;
+
+describe("the image of the Dockerfile", () => {
+  let image: Image;
+
+  beforeAll(async () => {
+    await succeed("ip", ["netns", "add", network]);
+    await succeed("ip", ["-n", network, "link", "set", "lo", "up"]);
+    image = await buildImage(repository);
+    mkdirSync(join(image.root, "etc/dogear"));
+    writeFileSync(join(image.root, "etc/dogear/dogear.json"), "{}");
+  }, 600_000);
+
+  afterAll(() => succeed("ip", ["netns", "del", network]));
+
+  test("runs a hub as nobody in particular, which keeps what was published when it is stopped in good order", async () => {
+    const first = await startHub();
+    await dogear("publish", "kept", '"here"');
+    expect(await first.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(first.stderr).toContain('"event":"stopped"');
+    expect(owners()).toEqual(new Set([7_600]));
+    await startHub();
+    expect(await dogear("subscribe", "kept", "--from", "earliest", "--count", "1")).toContain('"data":"here"');
+  });
+
+  test("is small", async () => {
+    const du = new ChildProcess("du", ["--summarize", "--block-size=1M", image.root]);
+    await du.exited;
+    expect(Number.parseInt(du.stdout, 10)).toBeLessThan(400);
+  });
+
+  test("knows whether its hub is well", async () => {
+    expect((await run(image, image.healthcheck, network).exited).code).toBe(1);
+    await startHub();
+    expect((await run(image, image.healthcheck, network).exited).code).toBe(0);
+  });
+
+  async function startHub(): Promise<ChildProcess> {
+    const hub = run(image, [...image.entrypoint, ...image.command], network);
+    expect(image.ports).toContain(`${(await listening(hub)).port}`);
+    whenDone(async () => {
+      await hub.kill();
+    });
+    return hub;
+  }
+
+  async function dogear(...args: readonly string[]): Promise<string> {
+    const command = run(image, [...image.entrypoint, ...args], network);
+    expect(await command.exited, command.stderr).toMatchObject({ code: 0 });
+    return command.stdout;
+  }
+
+  /** Whose all is that the hub has written. */
+  function owners(): Set<number> {
+    const data = join(image.root, "var/lib/dogear");
+    const files = readdirSync(data, { recursive: true, encoding: "utf8" });
+    return new Set(files.map((file) => statSync(join(data, file)).uid));
+  }
+});
