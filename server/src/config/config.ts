@@ -4,12 +4,13 @@ import { dirname, isAbsolute, join } from "node:path";
 import type { Limits } from "@dogear/shared";
 import type { AccessPolicy } from "../access/policy.ts";
 import type { HubPolicy } from "../hub/namespace.ts";
+import type { LogLevel } from "../runtime/logger.ts";
 import { accessOf, checkTls } from "./access.ts";
 import { Given, valueAt } from "./given.ts";
 import { mistakesIn } from "./limits.ts";
 import { addIssues, ConfigError, expectation, Mistakes } from "./mistakes.ts";
 import { leavesOf } from "./paths.ts";
-import { defaultNamespace, type ListenSettings, type LogLevel, type Settings, schema } from "./schema.ts";
+import { defaultNamespace, type ListenSettings, type Settings, schema } from "./schema.ts";
 
 export interface Config {
   /** The folder of the data. */

@@ -6,6 +6,7 @@ import { type Limits, nameLengthMax } from "@dogear/shared";
 import { z } from "zod";
 import { type Capabilities, capabilities } from "../access/capabilities.ts";
 import { type KeyAlgorithm, keyAlgorithms, type UserLimits } from "../access/policy.ts";
+import { type LogLevel, logLevels } from "../runtime/logger.ts";
 import { limits, userLimits } from "./limits.ts";
 import { fileName, hostName, keySetUrl, network, origin, text, whole } from "./values.ts";
 
@@ -67,9 +68,6 @@ export interface NamespaceSettings {
   readonly retention: { readonly ageMs: number | null; readonly bytes: number | null };
   readonly ttlMs?: number | undefined;
 }
-
-export const logLevels = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = (typeof logLevels)[number];
 
 const day = 24 * 60 * 60 * 1_000;
 
