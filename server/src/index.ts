@@ -1,7 +1,9 @@
 /** Embeds a hub in a Node program. */
 export { type Authenticate, type Authenticated, type Authorize, isOpen } from "./access/access.ts";
 export type { Capabilities, Right } from "./access/capabilities.ts";
-export type { Credentials } from "./access/principal.ts";
+export { isCapabilities, issueKey, issueToken, type TokenClaims, type TokenShape } from "./access/issue.ts";
+export type { AccessPolicy, KeyPolicy, TokenPolicy, UserLimits } from "./access/policy.ts";
+export { type Credentials, isUser } from "./access/principal.ts";
 export { type Config, parseConfig, readConfig } from "./config/config.ts";
 export { checkExposure } from "./config/exposure.ts";
 export { ConfigError } from "./config/mistakes.ts";

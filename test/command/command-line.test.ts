@@ -7,7 +7,10 @@ test("dogear --version says which version it is", async () => {
 });
 
 const wrong: readonly [line: string, says: string][] = [
-  ["", 'Say what to do: serve, publish, subscribe, group, dead, cursor, schedule, help. See "dogear --help".'],
+  [
+    "",
+    'Say what to do: serve, publish, subscribe, group, dead, cursor, schedule, config, token, key, help. See "dogear --help".',
+  ],
   ["subscrib a", 'There is no command subscrib. Did you mean subscribe? See "dogear --help".'],
   ["help pubish", 'There is no command pubish. Did you mean publish? See "dogear --help".'],
   ["frobnicate", 'There is no command frobnicate. See "dogear --help".'],
@@ -20,6 +23,7 @@ const wrong: readonly [line: string, says: string][] = [
   ["subscribe a --quiet=yes", '--quiet takes no value. See "dogear subscribe --help".'],
   ["serve --port http", '--port is a whole number from 0 to 65535, not "http". See "dogear serve --help".'],
   ["serve --port 65536", '--port is a whole number from 0 to 65535, not "65536". See "dogear serve --help".'],
+  ["serve --set port", '--set is a path=value such as limits.errorsMax=10. See "dogear serve --help".'],
   ["serve here", '"here" is one too many: serve takes options only. See "dogear serve --help".'],
   ["publish", 'publish needs a channel. See "dogear publish --help".'],
   [
@@ -81,6 +85,34 @@ const wrong: readonly [line: string, says: string][] = [
     'cursor reset needs --to: latest, earliest, <epoch>:<offset> or 2030-01-31T12:00Z. See "dogear cursor reset --help".',
   ],
   ["cursor list --limit x", '--limit is a whole number from 1 up, not "x". See "dogear cursor list --help".'],
+  ["config chekc", 'There is no command config chekc. Did you mean check? See "dogear config --help".'],
+  ["config check f", '"f" is one too many: config check takes options only. See "dogear config check --help".'],
+  ["config schema f", '"f" is one too many: config schema takes nothing. See "dogear config schema --help".'],
+  ["token create", 'token create needs --user, a name of 1 to 128 characters. See "dogear token create --help".'],
+  [
+    "token create --user=",
+    'token create needs --user, a name of 1 to 128 characters. See "dogear token create --help".',
+  ],
+  [
+    "token create --user a --can orders",
+    '--can is rights:pattern such as publish,subscribe:orders.>, not "orders". See "dogear token create --help".',
+  ],
+  [
+    "token create --user a --can fly:orders",
+    '--can is rights:pattern such as publish,subscribe:orders.>, not "fly:orders". See "dogear token create --help".',
+  ],
+  [
+    "token create --user a --can work:a..b",
+    '--can is rights:pattern such as publish,subscribe:orders.>, not "work:a..b". See "dogear token create --help".',
+  ],
+  [
+    "token create --user a --expires never",
+    '--expires is a duration such as 90s, 15m or 1h30m, not "never". See "dogear token create --help".',
+  ],
+  ["token create --user a --expires 0s", '--expires is at least 1s. See "dogear token create --help".'],
+  ["key create", 'key create needs a name. See "dogear key create --help".'],
+  ["key create a b", '"b" is one too many: key create takes a name. See "dogear key create --help".'],
+  ["key create a.b", 'A key\'s name is letters, digits, "_" and "-", not "a.b". See "dogear key create --help".'],
   ["schedule cancel", 'schedule cancel needs an id. See "dogear schedule cancel --help".'],
 ];
 

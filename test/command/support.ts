@@ -128,6 +128,7 @@ export function payloads(stdout: string): unknown[] {
 
 function surroundings({ url, env, cwd }: CommandOptions): { env: NodeJS.ProcessEnv; cwd: string } {
   // What the tests themselves run under is not the command's: a debugger, say, or a hub of the developer's own.
-  const { NODE_OPTIONS: _, DOGEAR_URL: __, DEBUG: ___, ...own } = process.env;
+  const foreign = ([name]: [string, unknown]) => name === "NODE_OPTIONS" || name === "DEBUG" || /^DOGEAR_/.test(name);
+  const own = Object.fromEntries(Object.entries(process.env).filter((variable) => !foreign(variable)));
   return { env: { ...own, ...(url !== undefined && { DOGEAR_URL: url }), ...env }, cwd: cwd ?? temporaryFolder() };
 }

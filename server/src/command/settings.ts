@@ -23,7 +23,7 @@ export const hubConfigOptions = {
     says: "the address to listen on (default: 127.0.0.1); others need access control",
   },
   data: { type: "string", value: "folder", says: "where messages and cursors are kept (default: ./data)" },
-  "log-level": { type: "string", value: "level", says: "debug, info (default), warn or error" },
+  "log-level": { type: "string", value: "level", says: "debug, info (default), warn, error or silent" },
 } as const;
 
 export interface ConfigValues {
@@ -36,8 +36,12 @@ export interface ConfigValues {
 }
 
 /** The configuration, or why there is none. */
-export async function configuration(values: ConfigValues, { env }: Shell): Promise<LoadedConfig> {
-  const flags = flagsOf(values);
+export async function configuration(
+  values: ConfigValues,
+  { env }: Shell,
+  more: readonly ConfigFlag[] = [],
+): Promise<LoadedConfig> {
+  const flags = [...flagsOf(values), ...more];
   // Loaded here, so that no other command waits for the hub to load.
   const { ConfigError, loadConfig } = await import("../index.ts");
   try {

@@ -1,5 +1,7 @@
 /** The commands there are, in the order the help names them. */
 import type { Command, Family } from "./command.ts";
+import { config } from "./config.ts";
+import { key } from "./key.ts";
 import { cursor } from "./operate/cursor.ts";
 import { dead } from "./operate/dead.ts";
 import { group } from "./operate/group.ts";
@@ -7,9 +9,21 @@ import { schedule } from "./operate/schedule.ts";
 import { publish } from "./publish.ts";
 import { serve } from "./serve.ts";
 import { subscribe } from "./subscribe.ts";
+import { token } from "./token.ts";
 
 /** What the first word of a command line names. */
-export const entries: readonly (Command | Family)[] = [serve, publish, subscribe, group, dead, cursor, schedule];
+export const entries: readonly (Command | Family)[] = [
+  serve,
+  publish,
+  subscribe,
+  group,
+  dead,
+  cursor,
+  schedule,
+  config,
+  token,
+  key,
+];
 
 /** Those of families included. */
 export const commands: readonly Command[] = entries.flatMap((entry) =>

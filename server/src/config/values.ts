@@ -15,27 +15,32 @@ export function text(error = "text"): z.ZodString {
   return z.string({ error }).min(1, { error });
 }
 
+/** Text of which more is asked than that there is some. */
+function textThat(is: (text: string) => boolean, error: string): z.ZodString {
+  return z.string({ error }).refine(is, { error });
+}
+
 /** A file, from the folder of the configuration file on. */
 export const fileName: z.ZodString = text("the name of a file");
 
 /** What a browser says of where a page is from; `*` is everybody. */
-export const origin: z.ZodString = text().refine(isOrigin, {
-  error: 'an origin such as https://app.example.com, without a path, or "*"',
-});
-
-function isOrigin(text: string): boolean {
-  return text === "*" || (/^https?:\/\//.test(text) && urlOf(text)?.origin === text);
-}
-
-export const hostName: z.ZodString = text().refine(
-  (name) =>
-    isIP(name) > 0 || /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(name),
-  { error: "a host's name or address, in lower case and without a port" },
+export const origin: z.ZodString = textThat(
+  (text) => text === "*" || (/^https?:\/\//.test(text) && urlOf(text)?.origin === text),
+  'an origin such as https://app.example.com, without a path, or "*"',
 );
 
-export const network: z.ZodString = text().refine(isNetwork, {
-  error: "an address such as 10.0.0.7, or a range of them such as 10.0.0.0/8",
-});
+const label = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?";
+const names = new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`);
+
+export const hostName: z.ZodString = textThat(
+  (name) => isIP(name) > 0 || names.test(name),
+  "a host's name or address, in lower case and without a port",
+);
+
+export const network: z.ZodString = textThat(
+  isNetwork,
+  "an address such as 10.0.0.7, or a range of them such as 10.0.0.0/8",
+);
 
 function isNetwork(text: string): boolean {
   const [address = "", bits, ...more] = text.split("/");
@@ -45,9 +50,10 @@ function isNetwork(text: string): boolean {
 }
 
 /** Where keys are fetched from: what arrives there decides who is let in. */
-export const keySetUrl: z.ZodString = text().refine(isKeySetUrl, {
-  error: "an https URL without a name and password (http only for this machine)",
-});
+export const keySetUrl: z.ZodString = textThat(
+  isKeySetUrl,
+  "an https URL without a name and password (http only for this machine)",
+);
 
 function isKeySetUrl(text: string): boolean {
   const url = urlOf(text);

@@ -1,8 +1,8 @@
 /** What a configuration file may say, and what it means. */
 import { defaultLimits } from "@dogear/shared";
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "../server/src/config/config.ts";
-import { ConfigError } from "../server/src/config/mistakes.ts";
+import { parseConfig } from "../../server/src/config/config.ts";
+import { ConfigError } from "../../server/src/config/mistakes.ts";
 
 describe("a namespace's time to live", () => {
   it("is for ever where nothing is said (P-46)", () => {
