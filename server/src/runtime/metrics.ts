@@ -203,21 +203,16 @@ export class Metrics {
     }
   }
 
-  /** A counter for what happens so often that adding is all there is time for. */
-  #tally(name: NameOf<"counter">): { add(amount: number): void } {
-    let sum = 0;
+  #tally(name: NameOf<"counter">): Tally {
+    const tally = new Tally();
     const counter = new Counter({
       ...this.#about(name),
       collect() {
         counter.reset();
-        counter.inc(sum);
+        counter.inc(tally.sum);
       },
     });
-    return {
-      add: (amount) => {
-        sum += amount;
-      },
-    };
+    return tally;
   }
 
   #counter(name: NameOf<"counter">): Counter {
@@ -235,5 +230,14 @@ export class Metrics {
   #about(name: keyof typeof metricTable): { name: string; help: string; labelNames: string[]; registers: Registry[] } {
     const { help, labels = [] }: MetricSpec = metricTable[name];
     return { name, help, labelNames: [...labels], registers: [this.#registry] };
+  }
+}
+
+/** Counts what happens so often that adding is all there is time for. */
+class Tally {
+  sum = 0;
+
+  add(amount: number): void {
+    this.sum += amount;
   }
 }
