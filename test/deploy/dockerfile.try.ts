@@ -2,6 +2,7 @@
  * `npm run try-dockerfile`: builds the image without an engine for it, runs it, and looks at it from outside. It takes a
  * minute or two, root, and Debian's packages debootstrap and iproute2; so it is no part of `npm test`.
  */
+import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,6 +12,11 @@ import { repository } from "../support/sources.ts";
 import { whenDone } from "../support/temp.ts";
 import { buildImage, type Image, run } from "./image.ts";
 import { succeed } from "./machine.ts";
+
+/** A hub that other machines reach is one that asks who they are. */
+const key = randomBytes(32).toString("base64url");
+const hash = createHash("sha256").update(key).digest("hex");
+const config = { access: { keys: { somebody: { hash, capabilities: { ">": ["publish", "subscribe"] } } } } };
 
 const network = `dogear-${process.pid}`;
 
@@ -22,7 +28,7 @@ describe("the image of the Dockerfile", () => {
     await succeed("ip", ["-n", network, "link", "set", "lo", "up"]);
     image = await buildImage(repository);
     mkdirSync(join(image.root, "etc/dogear"));
-    writeFileSync(join(image.root, "etc/dogear/dogear.json"), "{}");
+    writeFileSync(join(image.root, "etc/dogear/dogear.json"), JSON.stringify(config));
   }, 600_000);
 
   afterAll(() => succeed("ip", ["netns", "del", network]));
@@ -59,7 +65,8 @@ describe("the image of the Dockerfile", () => {
   }
 
   async function dogear(...args: readonly string[]): Promise<string> {
-    const command = run(image, [...image.entrypoint, ...args], network);
+    const env = { ...image.env, DOGEAR_TOKEN: key };
+    const command = run({ ...image, env }, [...image.entrypoint, ...args], network);
     expect(await command.exited, command.stderr).toMatchObject({ code: 0 });
     return command.stdout;
   }

@@ -25,13 +25,13 @@ export type StartReverseProxy = (hubPort: number) => Promise<ReverseProxy>;
 export const visitorAddress = "127.0.0.9";
 
 /** A client that looks for the hub by its name and finds the proxy. */
-export function visitorOf(proxy: ReverseProxy): Dogear {
+export function visitorOf(proxy: ReverseProxy, token: string, options: SocketOptions = {}): Dogear {
   class ProxiedWebSocket extends WebSocket {
     constructor(url: string, protocols: string) {
-      super(url, protocols, { agent: wayTo(proxy) });
+      super(url, protocols, { agent: wayTo(proxy), ...options });
     }
   }
-  return clientOf(urlOf(proxy), { WebSocket: ProxiedWebSocket });
+  return clientOf(urlOf(proxy), { token, WebSocket: ProxiedWebSocket });
 }
 
 export interface Handshake {

@@ -1,6 +1,8 @@
 /** What a proxy in front of a hub has to leave as it is. One suite, because it is the same for each of them. */
+import { createHash, randomBytes } from "node:crypto";
 import { type AddressInfo, createConnection, createServer } from "node:net";
 import type { Dogear } from "@dogear/client";
+import { admin } from "@dogear/client/admin";
 import { jsonSubprotocol } from "@dogear/shared";
 import { beforeAll, expect, test } from "vitest";
 import { clientOf, happening } from "../support/hub.ts";
@@ -8,7 +10,30 @@ import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
 import { temporaryFolder, whenDone } from "../support/temp.ts";
 import { Collected } from "../support/waiting.ts";
 import { hubName } from "./certificate.ts";
-import { handshake, type ReverseProxy, type StartReverseProxy, visitorAddress, visitorOf } from "./reverse-proxy.ts";
+import {
+  handshake,
+  type ReverseProxy,
+  type StartReverseProxy,
+  urlOf,
+  visitorAddress,
+  visitorOf,
+} from "./reverse-proxy.ts";
+
+const allowedOrigin = "https://app.example.com";
+
+/** A hub as it is where a proxy is: whoever comes has a key, pages have an origin, and the proxy is believed. */
+const key = randomBytes(32).toString("base64url");
+const config = {
+  listen: { trustedProxies: ["127.0.0.1"], origins: [allowedOrigin] },
+  access: {
+    keys: {
+      visitor: {
+        hash: createHash("sha256").update(key).digest("hex"),
+        capabilities: { ">": ["publish", "subscribe", "admin"] },
+      },
+    },
+  },
+};
 
 /** Defines the tests of one proxy. */
 export function serveThrough(start: StartReverseProxy): void {
@@ -17,14 +42,14 @@ export function serveThrough(start: StartReverseProxy): void {
   let proxy: ReverseProxy;
 
   beforeAll(async () => {
-    hub = await startHubProcess({ data: temporaryFolder() });
+    hub = await startHubProcess({ data: temporaryFolder(), config });
     const tap = await startTap(hub.port);
     heads = tap.heads;
     proxy = await start(tap.port);
   });
 
   test("carries what is published and subscribed to, over TLS", async () => {
-    const visitor = visitorOf(proxy);
+    const visitor = visitorOf(proxy, key);
     const seen = new Collected<unknown>();
     await visitor.subscribe("carried", {}, ({ data }) => seen.add(data)).ready();
     const large = "x".repeat(200_000);
@@ -34,7 +59,7 @@ export function serveThrough(start: StartReverseProxy): void {
   });
 
   test("is left and come back to when it is reloaded, with nothing lost and nothing twice", async () => {
-    const [visitor, local] = [visitorOf(proxy), clientOf(hub.url)];
+    const [visitor, local] = [visitorOf(proxy, key), clientOf(hub.url, { token: key })];
     const seen = new Collected<unknown>();
     await visitor.subscribe("reloaded", {}, ({ data }) => seen.add(data)).ready();
     let isBack = false;
@@ -55,33 +80,43 @@ export function serveThrough(start: StartReverseProxy): void {
 
   test("passes on why the hub closes, and leads to its successor", async () => {
     const data = temporaryFolder();
-    const first = await startHubProcess({ data });
-    const visitor = visitorOf(await start(first.port));
+    const first = await startHubProcess({ data, config });
+    const visitor = visitorOf(await start(first.port), key);
     const seen = new Collected<unknown>();
     await visitor.subscribe("continued", {}, ({ data }) => seen.add(data)).ready();
     const waiting = happening(visitor, "state", ({ name }) => name === "waiting");
     await first.stop();
     expect((await waiting).code).toBe("draining");
     const published = visitor.publish("continued", "meanwhile");
-    await startHubProcess({ data, port: first.port });
+    await startHubProcess({ data, config, port: first.port });
     await published;
     expect(await seen.reach(1)).toEqual(["meanwhile"]);
   });
 
   test("passes on in which words the hub refuses", async () => {
-    const body = `Offer one of these WebSocket subprotocols: ${jsonSubprotocol}.\n`;
-    expect(await handshake(proxy, "another.protocol")).toEqual({ status: 400, body });
+    const { status, body } = await handshake(proxy, "another.protocol");
+    expect(status).toBe(400);
+    expect(JSON.parse(body)).toMatchObject({ error: { code: "invalid-request" } });
+  });
+
+  test("lets pages in that are the hub's own or allowed, and no others", async () => {
+    const statusFor = async (origin: string) => (await handshake(proxy, jsonSubprotocol, { origin })).status;
+    expect(await statusFor(urlOf(proxy).replace("wss", "https"))).toBe(101);
+    expect(await statusFor(allowedOrigin)).toBe(101);
+    expect(await statusFor(`https://${hubName}:1`)).toBe(403);
+    expect(await statusFor("https://elsewhere.example.com")).toBe(403);
   });
 
   test("says to the hub who comes and how, whatever the visitor says", async () => {
-    const origin = "https://app.example.com";
     const lies = { "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "http" };
-    expect(await handshake(proxy, jsonSubprotocol, { headers: lies, origin })).toMatchObject({ status: 101 });
-    const head = await heads.find((text) => text.includes(origin));
+    const visitor = visitorOf(proxy, key, { headers: lies, origin: allowedOrigin });
+    await visitor.ready();
+    const { sessions } = await admin(visitor).sessions();
+    expect(sessions.map(({ address }) => address)).toContain(visitorAddress);
+    expect(sessions.map(({ address }) => address)).not.toContain("192.0.2.1");
+    const head = await heads.find((text) => text.includes(allowedOrigin));
     expect(valuesOf(head, "x-forwarded-for")).toEqual([visitorAddress]);
     expect(valuesOf(head, "x-forwarded-proto")).toEqual(["https"]);
-    expect(valuesOf(head, "host")).toEqual([`${hubName}:${proxy.ports.https}`]);
-    expect(valuesOf(head, "origin")).toEqual([origin]);
   });
 
   test("sends who comes without TLS to where there is", async () => {
