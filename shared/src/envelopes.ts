@@ -77,9 +77,7 @@ const unsubscribe = z.strictObject({ is: z.literal("unsubscribe"), subscription 
 
 const ack = z.strictObject({ is: z.literal("ack"), subscription, offset });
 
-const publish = z.strictObject({
-  is: z.literal("publish"),
-  number,
+const draftFields = {
   channel,
   type: z.string().min(1).max(nameLengthMax).optional(),
   key: name.optional(),
@@ -95,7 +93,12 @@ const publish = z.strictObject({
   /** It expires so long after it was published, or after it was due. */
   ttlMs: count.optional(),
   data: z.unknown(),
-});
+} as const;
+
+const publish = z.strictObject({ is: z.literal("publish"), number, ...draftFields });
+
+/** What is published, without what only an envelope needs. */
+export const draft = z.strictObject(draftFields);
 
 const work = z.strictObject({
   is: z.literal("work"),
@@ -152,7 +155,7 @@ export const clientEnvelope = z.discriminatedUnion("is", [
   pong,
 ]);
 
-const durability = z.enum(["memory", "process", "disk", "quorum"]) satisfies z.ZodType<Durability>;
+export const durability = z.enum(["memory", "process", "disk", "quorum"]) satisfies z.ZodType<Durability>;
 const code = z.string() as unknown as z.ZodType<ErrorCode>;
 
 const welcome = z.strictObject({
@@ -191,7 +194,8 @@ const unsubscribed = z.strictObject({
   message: z.string().optional(),
 });
 
-const message = z.strictObject({
+/** A message as it is stored and sent. */
+export const message = z.strictObject({
   offset,
   channel,
   time: milliseconds,

@@ -36,6 +36,14 @@ export function payloadsIn(text: Uint8Array): readonly (Payload | undefined)[] {
   return payloads;
 }
 
+/** A text that is one payload, and perhaps space around it. */
+export function wholePayload(text: Uint8Array): Payload {
+  const start = skipSpace(text, 0);
+  const scanner = new Scanner(text, start);
+  const depth = scanner.value();
+  return { start, end: scanner.at, depth };
+}
+
 class Scanner {
   at: number;
   readonly #text: Uint8Array;
@@ -62,7 +70,7 @@ class Scanner {
       this.at = skipSpace(text, this.at);
       if (text[this.at] === colon) this.at = skipSpace(text, this.at + 1);
       const start = this.at;
-      const depth = this.#value();
+      const depth = this.value();
       if (isData) payload = { start, end: this.at, depth };
       this.at = skipSpace(text, this.at);
       if (text[this.at] === comma) this.at = skipSpace(text, this.at + 1);
@@ -73,11 +81,11 @@ class Scanner {
 
   /** Passes over a value that is not an envelope. */
   skip(): undefined {
-    this.#value();
+    this.value();
   }
 
   /** Passes over a value; returns how deep it nests. Does not recurse: depth is the sender's choice. */
-  #value(): number {
+  value(): number {
     const text = this.#text;
     let depth = 0;
     let deepest = 0;

@@ -21,6 +21,9 @@ export interface Receiver {
   deliver(live: LiveBatch): void;
 }
 
+/** What encodes a batch for everyone. */
+export type LiveCodec = Pick<HubCodec, "live">;
+
 /** A batch on its way to every live subscription, encoded once for each codec. */
 export class LiveBatch implements Batch {
   static #count = 0;
@@ -32,7 +35,7 @@ export class LiveBatch implements Batch {
   readonly messages: Messages;
   /** Those that have not expired: what subscriptions are sent. Of the others a group may have to take note. */
   readonly unexpired: Messages;
-  readonly #frames = new Map<HubCodec, Frame>();
+  readonly #frames = new Map<LiveCodec, Frame>();
 
   constructor(pattern: Pattern, { after, through, messages }: Batch, now: number) {
     this.pattern = pattern;
@@ -42,7 +45,7 @@ export class LiveBatch implements Batch {
     this.unexpired = unexpired(messages, now);
   }
 
-  frame(codec: HubCodec): Frame {
+  frame(codec: LiveCodec): Frame {
     let frame = this.#frames.get(codec);
     if (frame === undefined) {
       frame = codec.live(this.pattern, { after: this.after, through: this.through, messages: this.unexpired });

@@ -31,7 +31,7 @@ import type { Batch } from "../engine/engine.ts";
 import type { LiveBatch } from "../hub/feed.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Attendee } from "../hub/roster.ts";
-import { scoped } from "../hub/scope.ts";
+import { scopedId } from "../hub/scope.ts";
 import type { Steps } from "../hub/turns.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -382,8 +382,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
       return this.refuse({ code: "producer-forgotten", number });
     }
     if (!quota.publish(payload.length + attributes.length)) return this.refuse({ code: "rate-limited", number });
-    const scopedId = id === undefined ? undefined : scoped(principal.user, `${channel}/${id}`);
-    this.drafts.add(publish, scopedId, producer?.sequencer);
+    this.drafts.add(publish, scopedId(principal.user, channel, id), producer?.sequencer);
   }
 
   /** Uses up a number of the session's producer, if it has one, without appending under it. */
