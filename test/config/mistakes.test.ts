@@ -241,7 +241,7 @@ describe("a file that the configuration names", () => {
     ["null", "which is not a set of keys"],
     ['{"keys":[]}', "which is not a set of keys"],
     ['{"keys":[{"kid":"a"}]}', "which is not a set of keys"],
-    ['{"keys":[{"kty":"EC","crv":"P-256","x":"a","y":"b","d":"c"}]}', "which holds keys that are not public"],
+    ['{"keys":[{"kty":"OKP","crv":"Ed25519","x":"a","d":"b"}]}', "which holds keys that are not public"],
     ['{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}', "which holds keys that are not public"],
   ])("with keys must hold public ones: %s", (content, why) => {
     const folder = folderOf({ "keys.json": content });

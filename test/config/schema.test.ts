@@ -1,7 +1,9 @@
 /** The schema that editors go by: it says no more and no less than the hub does. */
+import { readFileSync } from "node:fs";
 import { jsonSchema, loadConfig, parseConfig } from "@dogear/server";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { repository } from "../support/sources.ts";
 import { mistakes, secret } from "./support.ts";
 
 interface Node {
@@ -74,6 +76,12 @@ test.each(good)("a configuration that the hub takes is one for editors: %j", (co
 test.each(bad)("a mistake of the hub's is one for editors: %j", (config) => {
   expect(mistakes(config)).toHaveLength(1);
   expect(editor.safeParse(config).success).toBe(false);
+});
+
+test("the configuration that README.md shows is one", () => {
+  const [, shown = ""] =
+    readFileSync(`${repository}README.md`, "utf8").match(/^### Configuration$.*?^```json\n(.*?)^```$/ms) ?? [];
+  expect(editor.safeParse(JSON.parse(shown)).error).toBeUndefined();
 });
 
 test("says of every key what it is, and of everything that has a default what that is", () => {
