@@ -9,7 +9,7 @@ test("dogear --version says which version it is", async () => {
 const wrong: readonly [line: string, says: string][] = [
   [
     "",
-    'Say what to do: serve, publish, subscribe, group, dead, cursor, schedule, config, token, key, help. See "dogear --help".',
+    'Say what to do: serve, publish, subscribe, group, dead, cursor, schedule, channel, session, revoke, config, token, key, help. See "dogear --help".',
   ],
   ["subscrib a", 'There is no command subscrib. Did you mean subscribe? See "dogear --help".'],
   ["help pubish", 'There is no command pubish. Did you mean publish? See "dogear --help".'],
@@ -85,6 +85,11 @@ const wrong: readonly [line: string, says: string][] = [
     'cursor reset needs --to: latest, earliest, <epoch>:<offset> or 2030-01-31T12:00Z. See "dogear cursor reset --help".',
   ],
   ["cursor list --limit x", '--limit is a whole number from 1 up, not "x". See "dogear cursor list --help".'],
+  ["channel list a", '"a" is one too many: channel list takes options only. See "dogear channel list --help".'],
+  ["session disconnect", 'session disconnect needs a session. See "dogear session disconnect --help".'],
+  ["revoke", 'revoke needs --user or --id. See "dogear revoke --help".'],
+  ["revoke --id x --before 2030-01-01", '--before goes with --user. See "dogear revoke --help".'],
+  ["revoke ada", '"ada" is one too many: revoke takes options only. See "dogear revoke --help".'],
   ["config chekc", 'There is no command config chekc. Did you mean check? See "dogear config --help".'],
   ["config check f", '"f" is one too many: config check takes options only. See "dogear config check --help".'],
   ["config schema f", '"f" is one too many: config schema takes nothing. See "dogear config schema --help".'],

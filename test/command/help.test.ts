@@ -94,9 +94,11 @@ describe("every example of the help works:", () => {
         await example.untilLine(/^dogear: Subscribed to > /);
       } else if (line.startsWith("dogear schedule cancel")) {
         expect((await finished(example)).stderr).toMatch(/\(not-scheduled\)$/m);
+      } else if (line.startsWith("dogear session disconnect")) {
+        expect((await finished(example)).stderr).toMatch(/\(unknown-session\)$/m);
       } else {
         expect(await example.exited).toEqual({ code: 0, signal: null });
-        const text = /^ *dogear (group|dead|cursor|token|key|config check)\b/m.test(line);
+        const text = /^ *dogear (group|dead|cursor|channel|session|revoke|token|key|config check)\b/m.test(line);
         const json = !text || line.includes("--json");
         expect(example.stdout).toMatch(json ? /^\{.*\}\n$/s : /^[A-Za-z].*\n$/s);
       }

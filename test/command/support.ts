@@ -77,10 +77,10 @@ export class Terminal {
   }
 
   /** Runs `dogear` with these arguments to its end. */
-  async run(args: readonly string[], { url }: CommandOptions): Promise<Finished> {
+  async run(args: readonly string[], { url, env: more }: Omit<CommandOptions, "cwd">): Promise<Finished> {
     const { stdout, stderr } = this;
     const [printed, said] = [stdout, stderr].map(collect);
-    const env = { DOGEAR_URL: url };
+    const env = { DOGEAR_URL: url, ...more };
     const crashed = new Promise<never>(() => {});
     const stdin = new PassThrough().end();
     const code = await command(args, { stdin, stdout, stderr, env, stop: this.#stop.signal, crashed });

@@ -24,6 +24,7 @@ export function overview(): string {
     section("Environment", [
       ["DOGEAR_URL", `the hub to talk to (default: ${defaultUrl})`],
       ["DOGEAR_CONFIG", "the configuration of a hub; every part of it has a variable too: see help config"],
+      ["DOGEAR_TOKEN", "who you are to it: a JWT or a key; or DOGEAR_TOKEN_FILE, where that is"],
       ["DEBUG=dogear", "show where in the program an error came from"],
     ]),
     section("Exit codes", exitCodes()),

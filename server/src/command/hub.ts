@@ -1,6 +1,8 @@
-/** The hub that a command talks to: where it is, and how long to wait for it. */
-import type { Dogear } from "@dogear/client";
+/** The hub that a command talks to: where it is, who comes, and how long to wait for it. */
+import { type ConnectOptions, connect, type Dogear, type ErrorCode } from "@dogear/client";
+import { sentences } from "@dogear/shared";
 import type { Shell } from "./command.ts";
+import { type TokenValues, tokenOf } from "./credentials.ts";
 import { CommandError, integer } from "./usage.ts";
 
 export const defaultUrl = "ws://127.0.0.1:7600";
@@ -8,6 +10,12 @@ export const defaultUrl = "ws://127.0.0.1:7600";
 /** The options of every command that talks to a hub. */
 export const hubOptions = {
   url: { type: "string", value: "url", says: "the hub (default: $DOGEAR_URL, or ws://127.0.0.1:7600)" },
+  token: { type: "string", value: "token", says: "who you are: a JWT or a key (default: $DOGEAR_TOKEN)" },
+  "token-file": {
+    type: "string",
+    value: "file",
+    says: "where that is, unseen by others (default: $DOGEAR_TOKEN_FILE)",
+  },
   timeout: {
     type: "string",
     value: "seconds",
@@ -21,11 +29,18 @@ export const closeWithinMs = 2_000;
 
 const secondsMax = 24 * 60 * 60;
 
+export interface HubValues extends TokenValues {
+  readonly url: string | undefined;
+  readonly timeout: string;
+}
+
 export class Hub {
   readonly url: string;
   readonly #seconds: number;
+  readonly #token: ConnectOptions["token"];
 
-  constructor(values: { readonly url: string | undefined; readonly timeout: string }, env: Shell["env"]) {
+  constructor(values: HubValues, env: Shell["env"]) {
+    this.#token = tokenOf(values, env);
     this.url = values.url ?? env.DOGEAR_URL ?? defaultUrl;
     this.#seconds = integer("timeout", values.timeout, 1, secondsMax);
     if (!/^(ws|http)s?:$/.test(protocolOf(this.url))) {
@@ -34,13 +49,23 @@ export class Hub {
     }
   }
 
+  /** Begins to connect. */
+  connect(options: Pick<ConnectOptions, "subscriber"> = {}): Dogear {
+    return connect(this.url, { ...options, ...(this.#token !== undefined && { token: this.#token }) });
+  }
+
   /** Waits for the first connection. */
   async reach(dogear: Dogear, stop?: AbortSignal): Promise<void> {
     const timeout = AbortSignal.timeout(this.#seconds * 1_000);
+    let turnedAway: ErrorCode | undefined;
+    dogear.addEventListener("state", ({ detail: { code } }) => {
+      if (code !== undefined) turnedAway = typeof code === "string" && code !== "heartbeat-timeout" ? code : undefined;
+    });
     try {
       await dogear.ready({ signal: stop === undefined ? timeout : AbortSignal.any([stop, timeout]) });
     } catch (error) {
       if (error !== timeout.reason) throw error;
+      if (turnedAway !== undefined) throw new CommandError("refused", `${sentences[turnedAway]} (${turnedAway})`);
       throw new CommandError(
         "unavailable",
         `No hub answers at ${this.url}. Start one with "dogear serve", or say where it is with --url.`,

@@ -29,7 +29,9 @@ export function giveNotices(dogear: Dogear, subscription: Subscription, options:
   dogear.addEventListener("state", ({ detail: { name, code, reason } }) => {
     if (name === "waiting" && !lost) {
       const why = code === undefined || code === abnormal ? "" : ` (${reason || code})`;
-      say(connected ? `The connection is lost${why}; trying again.` : `No hub answers at ${url} yet; trying again.`);
+      say(
+        connected ? `The connection is lost${why}; trying again.` : `No hub answers at ${url} yet${why}; trying again.`,
+      );
     }
     connected ||= name === "open";
     lost = name === "waiting" || (lost && name !== "open");

@@ -1,7 +1,6 @@
 /** `dogear publish`: one message from the command line, or one for each line of standard input. */
 import { addAbortSignal, type Readable } from "node:stream";
 import {
-  connect,
   type Dogear,
   DogearError,
   isChannel,
@@ -67,7 +66,7 @@ export const publish: Command = command({
     const hub = new Hub(values, shell.env);
     if (data === "-" && shell.stdin.isTTY) shell.stderr.write("Reading from this terminal; Ctrl-D ends it.\n");
 
-    const dogear = connect(hub.url);
+    const dogear = hub.connect();
     const send: Send = (payload) => dogear.publish(channel, payload, options);
     try {
       await hub.reach(dogear, shell.stop);

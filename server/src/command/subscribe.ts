@@ -1,6 +1,6 @@
 /** `dogear subscribe`: messages as lines of JSON, each acknowledged when it has been written. */
 import { setTimeout } from "node:timers/promises";
-import { connect, type SubscribeOptions } from "@dogear/client";
+import type { SubscribeOptions } from "@dogear/client";
 import { nameLengthMax } from "@dogear/shared";
 import { type Command, command, stopped } from "./command.ts";
 import { closeWithinMs, Hub, hubOptions } from "./hub.ts";
@@ -64,7 +64,7 @@ export const subscribe: Command = command({
     });
     const hub = new Hub(values, shell.env);
 
-    const dogear = connect(hub.url, as === undefined ? {} : { subscriber: as });
+    const dogear = hub.connect(as === undefined ? {} : { subscriber: as });
     try {
       const subscription = dogear.subscribe(pattern, options, (message) => printer.print(message));
       subscription.addEventListener("live", () => printer.pace(true));

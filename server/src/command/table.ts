@@ -2,10 +2,13 @@
 import type { Command, Family } from "./command.ts";
 import { config } from "./config.ts";
 import { key } from "./key.ts";
+import { channel } from "./operate/channel.ts";
 import { cursor } from "./operate/cursor.ts";
 import { dead } from "./operate/dead.ts";
 import { group } from "./operate/group.ts";
+import { revoke } from "./operate/revoke.ts";
 import { schedule } from "./operate/schedule.ts";
+import { session } from "./operate/session.ts";
 import { publish } from "./publish.ts";
 import { serve } from "./serve.ts";
 import { subscribe } from "./subscribe.ts";
@@ -20,6 +23,9 @@ export const entries: readonly (Command | Family)[] = [
   dead,
   cursor,
   schedule,
+  channel,
+  session,
+  revoke,
   config,
   token,
   key,

@@ -6,7 +6,7 @@ import { hubOptions } from "../hub.ts";
 import { place, placeSays } from "../place.ts";
 import { CommandError, integer, noMore } from "../usage.ts";
 import { lagText, oldest } from "./group-report.ts";
-import { type Column, printAll, printFacts } from "./listing.ts";
+import { type Column, first, printAll, printFacts } from "./listing.ts";
 import { type Asked, jsonOption, operandsOf, operate } from "./operator.ts";
 
 const columns: readonly Column<CursorReport>[] = [
@@ -50,23 +50,11 @@ const list: Command = command({
     const limit = values.limit === undefined ? Number.POSITIVE_INFINITY : integer("limit", values.limit, 1);
     await operate(values, shell, async (operator) => {
       const none = user === undefined ? "There are no cursors." : `${user} has no cursors.`;
-      await printAll(first(limit, operator.admin.allCursors(), user), columns, operator, none);
+      const cursors = first(limit, operator.admin.allCursors(), (one) => user === undefined || one.user === user);
+      await printAll(cursors, columns, operator, none);
     });
   },
 });
-
-async function* first(
-  limit: number,
-  cursors: AsyncIterable<CursorReport>,
-  user: string | undefined,
-): AsyncGenerator<CursorReport, void, undefined> {
-  let count = 0;
-  for await (const cursor of cursors) {
-    if (user !== undefined && cursor.user !== user) continue;
-    yield cursor;
-    if (++count === limit) return;
-  }
-}
 
 const userOption = {
   user: { type: "string", value: "name", default: "anonymous", says: "whose subscriber it is" },

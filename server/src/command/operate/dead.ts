@@ -5,7 +5,7 @@ import { age } from "../duration.ts";
 import { hubOptions } from "../hub.ts";
 import { inJson, lineOf } from "../printer.ts";
 import { integer } from "../usage.ts";
-import { messagesUntilNow } from "./channel.ts";
+import { messagesUntilNow } from "./contents.ts";
 import { deadRedrive } from "./dead-redrive.ts";
 import { amount, type Column, printAll } from "./listing.ts";
 import { jsonOption, namespaceOption, operandsOf, operate, within } from "./operator.ts";

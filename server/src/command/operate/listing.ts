@@ -100,6 +100,20 @@ class Table<T> {
   }
 }
 
+/** As many rows as the limit says, of those that are asked for. */
+export async function* first<T>(
+  limit: number,
+  rows: AsyncIterable<T>,
+  asked: (row: T) => boolean = () => true,
+): AsyncGenerator<T, void, undefined> {
+  let count = 0;
+  for await (const row of rows) {
+    if (!asked(row)) continue;
+    yield row;
+    if (++count === limit) return;
+  }
+}
+
 /** Prints what there is to say of one thing, a line for each. */
 export async function printFacts(facts: readonly (readonly [string, Cell])[], output: Output): Promise<void> {
   const width = Math.max(...facts.map(([name]) => name.length));

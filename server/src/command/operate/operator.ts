@@ -1,8 +1,8 @@
 /** A command that asks a hub something, from its first word to its last. */
-import { connect, type Dogear, DogearError } from "@dogear/client";
+import { type Dogear, DogearError } from "@dogear/client";
 import { type Admin, admin, type GroupOptions } from "@dogear/client/admin";
 import { type Shell, stopped } from "../command.ts";
-import { Hub } from "../hub.ts";
+import { Hub, type HubValues } from "../hub.ts";
 import { CommandError, Interrupted } from "../usage.ts";
 import { Output } from "./output.ts";
 
@@ -16,10 +16,8 @@ export const namespaceOption = {
   namespace: { type: "string", value: "name", says: "the group's namespace, where several have one of this name" },
 } as const;
 
-export interface Asked {
+export interface Asked extends HubValues {
   readonly json: boolean | undefined;
-  readonly url: string | undefined;
-  readonly timeout: string;
 }
 
 export interface Operator {
@@ -43,7 +41,7 @@ export async function operate(
   const say = (sentence: string): void => {
     if (!json) shell.stderr.write(`dogear: ${sentence}\n`);
   };
-  const dogear = connect(hub.url);
+  const dogear = hub.connect();
   try {
     await hub.reach(dogear, shell.stop);
     const stop = stopped(shell).then(() => {
