@@ -199,7 +199,10 @@ export const schema: z.ZodType<Settings> = z
     access: access.prefault({}).describe("Who is let in, and what they may do."),
     log: z
       .strictObject({
-        level: z.enum(logLevels).default("info").describe("What is logged: events of this level and above."),
+        level: z
+          .enum(logLevels)
+          .default("info")
+          .describe("What is logged: events of this level and above; nothing, where it is `silent`."),
       })
       .prefault({})
       .describe("The log on standard error."),
