@@ -11,6 +11,7 @@ export { jsonSchema } from "./config/schema.ts";
 export { type ConfigFlag, type ConfigSources, type LoadedConfig, loadConfig } from "./config/sources.ts";
 export type { NamespacePolicy } from "./engine/engine.ts";
 export { DataInUseError } from "./engine/lmdb/lock.ts";
+export { files } from "./http/files.ts";
 export { SplitNamespaceError } from "./hub/hub.ts";
 export {
   type JsonLoggerOptions,
@@ -21,4 +22,3 @@ export {
   silentLogger,
 } from "./runtime/logger.ts";
 export { type Server, type ServerOptions, startServer, version } from "./server.ts";
-export { files } from "./socket/http.ts";

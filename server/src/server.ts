@@ -8,6 +8,7 @@ import { hubJsonCodec } from "./codec/json.ts";
 import { type Config, parseConfig } from "./config/config.ts";
 import { checkExposure } from "./config/exposure.ts";
 import { LmdbEngine } from "./engine/lmdb/lmdb-engine.ts";
+import { createDoor } from "./http/door.ts";
 import { Hub } from "./hub/hub.ts";
 import { systemChance, systemClock } from "./runtime/clock.ts";
 import { type Logger, silentLogger } from "./runtime/logger.ts";
@@ -15,7 +16,6 @@ import { Metrics } from "./runtime/metrics.ts";
 import { handle } from "./session/handlers.ts";
 import { Heartbeats } from "./session/heartbeats.ts";
 import { readCertificate, watchCertificate } from "./socket/certificate.ts";
-import { notFound } from "./socket/http.ts";
 import { Listener } from "./socket/listener.ts";
 import { Proxies } from "./socket/peer.ts";
 
@@ -33,7 +33,7 @@ export interface ServerOptions {
   /** Says what they may do, instead of their capabilities. */
   readonly authorize?: Authorize;
   readonly logger?: Logger;
-  /** What answers plain HTTP requests; by default nothing is found. */
+  /** What answers requests over HTTP that are none of the hub's own; by default nothing is found. */
   readonly http?: RequestListener;
   /** Called where the disk is not to be trusted any more. By default the error is thrown, which ends the process. */
   readonly fatal?: (error: unknown) => void;
@@ -77,22 +77,33 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       login: (outcome) => metrics.login(outcome),
     });
     hub = opened;
+    const session = {
+      ...runtime,
+      hub: opened,
+      limits,
+      heartbeats: new Heartbeats(systemClock),
+      name: `dogear/${version}`,
+      handle,
+    };
+    const proxies = new Proxies(listen.trustedProxies);
+    const origins = new Origins({ ...listen, isOpen: opened.access.isOpen });
+    const door = createDoor({
+      session,
+      origins,
+      peerOf: (request) => proxies.peerOf(request),
+      unready: () => (engine.health().writable ? undefined : "the log cannot be written"),
+      version,
+      elsewhere: options.http,
+    });
     const listener = new Listener({
       host,
       port,
       tls: listen.tls && readCertificate(listen.tls),
-      proxies: new Proxies(listen.trustedProxies),
-      origins: new Origins({ ...listen, isOpen: opened.access.isOpen }),
+      proxies,
+      origins,
       codecs: new Map([[codec.subprotocol, codec]]),
-      session: {
-        ...runtime,
-        hub: opened,
-        limits,
-        heartbeats: new Heartbeats(systemClock),
-        name: `dogear/${version}`,
-        handle,
-      },
-      http: options.http ?? notFound,
+      session,
+      http: door.listener,
     });
     metrics.watch({
       sessions: () => listener.counts(),
@@ -104,7 +115,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     const stopWatching = listen.tls && watchCertificate(listen.tls, runtime, (renewed) => listener.renew(renewed));
     return serving({ host, port: bound, secure: listen.tls !== undefined, metrics }, async () => {
       stopWatching?.();
-      await listener.drain();
+      await Promise.all([listener.drain(), door.drain()]);
       listener.close();
       await opened.close();
       await engine.close();

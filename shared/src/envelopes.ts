@@ -24,6 +24,20 @@ import {
 } from "./limits.ts";
 import type { Durability, GapReason, Offset } from "./position.ts";
 
+export {
+  action,
+  browsed,
+  channelList,
+  cursorList,
+  cursorReport,
+  groupList,
+  groupReport,
+  namespaceList,
+  revoked,
+  sessionList,
+} from "./administration.ts";
+export { milliseconds, pattern } from "./fields.ts";
+
 /** The version a client names in `hello`. */
 export const protocolVersion = 1;
 

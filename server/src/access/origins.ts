@@ -31,7 +31,12 @@ export class Origins {
 
   /** Whether an origin is one of those that were configured. */
   isAllowed(origin: string): boolean {
-    return this.#policy.origins.includes(origin) || this.#policy.origins.includes("*");
+    return this.isNamed(origin) || this.#policy.origins.includes("*");
+  }
+
+  /** Whether an origin was configured by its name, and not only as one of all. */
+  isNamed(origin: string): boolean {
+    return this.#policy.origins.includes(origin);
   }
 
   #isKnown(host = ""): boolean {

@@ -128,11 +128,11 @@ export class Subscription implements Receiver, Steps {
     this.#sent(rest, through);
   }
 
-  /** Lets an idle position advance: nothing that matched came since. */
+  /** Lets an idle position advance: nothing that matched came since, or was met so far. */
   advance(): void {
-    if (this.#state !== "live" || this.#feed.through <= this.#told) return;
-    this.#position = this.#feed.through;
-    this.#tellThrough();
+    if (this.#state === "ended") return;
+    if (this.#state === "live") this.#position = Math.max(this.#position, this.#feed.through) as Offset;
+    if (this.#told < this.#position) this.#tellThrough();
   }
 
   async step(): Promise<boolean> {

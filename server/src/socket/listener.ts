@@ -9,7 +9,7 @@ import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Server as TlsServer } from "node:tls";
-import { dogearError, type ErrorCode, errors } from "@dogear/shared";
+import { dogearError, type ErrorCode, errors, tokenLengthMax } from "@dogear/shared";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Origins } from "../access/origins.ts";
 import type { HubCodec } from "../codec/codec.ts";
@@ -189,7 +189,8 @@ export class Listener {
   }
 }
 
-const maxHeaderBytes = 8_192;
+/** Room for the largest token, and as much for everything else. */
+const maxHeaderBytes = 2 * tokenLengthMax;
 
 /** Reads no further where more arrives than may, before it is known who it is from. */
 function boundUnknown(session: Session, ws: WebSocket, stream: Socket, bytesMax: number): void {

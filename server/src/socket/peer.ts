@@ -10,6 +10,8 @@ export interface Peer {
   readonly address: string;
   /** Whether it came over TLS, to the hub or to the proxy in front of it. */
   readonly secure: boolean;
+  /** Whether the connection is its own and no proxy's. */
+  readonly direct: boolean;
 }
 
 export class Proxies {
@@ -32,14 +34,14 @@ export class Proxies {
 
   peerOf({ socket, headers }: Pick<IncomingMessage, "socket" | "headers">): Peer {
     const direct = plain(socket.remoteAddress);
-    if (!this.trusts(direct)) return { address: direct, secure: socket instanceof TLSSocket };
+    if (!this.trusts(direct)) return { address: direct, secure: socket instanceof TLSSocket, direct: true };
     const claimed = String(headers["x-forwarded-for"] ?? "")
       .split(",")
       .map((address) => plain(address.trim()))
       .reverse();
     const address = claimed.find((one) => !this.trusts(one)) ?? claimed.at(-1) ?? "";
     const secure = headers["x-forwarded-proto"] === "https" || socket instanceof TLSSocket;
-    return { address: isIP(address) === 0 ? direct : address, secure };
+    return { address: isIP(address) === 0 ? direct : address, secure, direct: false };
   }
 }
 

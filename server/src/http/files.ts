@@ -1,7 +1,8 @@
-/** Plain HTTP on the hub's port: files of a folder, and a clear answer to everything else. */
+/** Files of a folder on the hub's port, for whoever wants a page there too. */
 import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
+import { refuseNotFound } from "./answers.ts";
 
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -11,17 +12,13 @@ const types: Readonly<Record<string, string>> = {
   ".map": "application/json",
 };
 
-export const notFound: RequestListener = (_request, response) => {
-  response.writeHead(404, { "content-type": "text/plain" }).end("There is a Dogear hub here; it speaks WebSocket.\n");
-};
-
 /** Serves the files of a folder, `index.html` at `/`. */
 export function files(folder: string): RequestListener {
   return (request, response) => {
     const name = fileName(request.url ?? "/");
     const type = name === undefined ? undefined : types[extname(name)];
     if (name === undefined || type === undefined || (request.method !== "GET" && request.method !== "HEAD")) {
-      return notFound(request, response);
+      return refuseNotFound(response);
     }
     readFile(join(folder, name)).then(
       (content) => {
@@ -33,7 +30,7 @@ export function files(folder: string): RequestListener {
         });
         response.end(request.method === "HEAD" ? undefined : content);
       },
-      () => notFound(request, response),
+      () => refuseNotFound(response),
     );
   };
 }

@@ -1,0 +1,68 @@
+/** The status of HTTP that each error has, whichever route meets it. */
+import type { ErrorCode } from "@dogear/shared";
+
+export const statuses: Readonly<Record<ErrorCode, number>> = {
+  draining: 503,
+  "hello-timeout": 408,
+  "heartbeat-timeout": 408,
+  internal: 500,
+  "token-expired": 401,
+  disconnected: 503,
+  "too-many-connections": 429,
+  "access-unavailable": 503,
+  malformed: 400,
+  "unsupported-protocol": 400,
+  "hello-expected": 400,
+  "too-many-errors": 400,
+  unauthorized: 401,
+  revoked: 401,
+  "hello-too-large": 413,
+
+  forbidden: 403,
+  "rate-limited": 429,
+  "origin-refused": 403,
+  "invalid-request": 400,
+  "not-found": 404,
+  "unknown-session": 404,
+
+  "invalid-envelope": 400,
+  "invalid-channel": 400,
+  "invalid-pattern": 400,
+  "invalid-payload": 400,
+  "reserved-channel": 403,
+  "message-too-large": 413,
+  "payload-too-deep": 400,
+
+  "out-of-order": 409,
+  "producer-forgotten": 409,
+  "outcome-unknown": 409,
+  "disk-full": 503,
+  unavailable: 503,
+
+  "subscriber-required": 400,
+  "memory-namespace": 409,
+  "subscription-in-use": 409,
+  "unknown-subscription": 404,
+  "too-many-subscriptions": 429,
+  "ack-beyond-sent": 409,
+  "taken-over": 409,
+
+  "too-many-scheduled": 409,
+  "not-scheduled": 404,
+  "member-in-use": 409,
+  "unknown-member": 404,
+  "invalid-group": 400,
+  "group-differs": 409,
+  "group-deleted": 409,
+  "lease-lost": 409,
+  "unknown-group": 404,
+  "unknown-cursor": 404,
+  "cursor-reset": 409,
+
+  // Only clients raise these.
+  closed: 500,
+  "queue-full": 500,
+  "draft-dropped": 500,
+  gap: 500,
+  "token-failed": 500,
+};
