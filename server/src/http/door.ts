@@ -72,6 +72,7 @@ class HttpDoor implements Door {
       ticketRoute(hub.access),
       ...adminRoutes(hub.administration),
       ...probeRoutes({
+        metrics: session.metrics,
         unready: () => (this.#draining ? "draining" : unready()),
         description: () => {
           this.#description ??= describe(this.routes, parts.version, hub.access.cookie);

@@ -117,11 +117,11 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
   }
 
   sendLive(live: LiveBatch): void {
-    this.#send(live.frame(this.#parts.codec), live.through);
+    this.#deliver(live.frame(this.#parts.codec), live.through, live.unexpired.length);
   }
 
   sendPrivate(_subscription: number, batch: Batch): void {
-    this.#send(this.#parts.codec.batch(batch), batch.through);
+    this.#deliver(this.#parts.codec.batch(batch), batch.through, batch.messages.length);
   }
 
   say(envelope: Parameters<SubscriptionSession["say"]>[0]): void {
@@ -157,6 +157,7 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
 
   /** Says why, and ends it. */
   close(code: ClosingErrorCode): void {
+    if (!this.#ended) this.#parts.session.metrics.closed(code);
     this.#end(namedEvent("closed", errorBody(dogearError(code))));
   }
 
@@ -179,6 +180,11 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
     return now - this.#leftSince > session.limits.heartbeatMs + session.limits.heartbeatGraceMs;
   }
 
+  #deliver(events: Buffer, through: Offset, messages: number): void {
+    this.#send(events, through);
+    this.#parts.session.metrics.delivered(messages, events.length);
+  }
+
   /** Sends what reaches through an offset, which is acknowledged when it has left. */
   #send(events: Buffer, through: Offset): void {
     this.#write(events, (error) => {
@@ -187,7 +193,9 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
   }
 
   #write(events: Buffer, written?: (error: Error | null | undefined) => void): void {
-    if (!this.#ended) this.#parts.response.write(events, written);
+    if (this.#ended) return;
+    this.#parts.response.write(events, written);
+    this.#parts.session.metrics.sent(events.length);
   }
 
   #end(last: Buffer): void {

@@ -1,16 +1,22 @@
 /** What machines ask that look after the hub: is it alive, is it ready, and what can it do. */
+import { dogearError, type Pattern } from "@dogear/shared";
 import { z } from "zod";
+import { missing } from "../access/access.ts";
+import type { Metrics } from "../runtime/metrics.ts";
 import { answer, answerJson } from "./answers.ts";
-import { json, openRoute, type Route } from "./route.ts";
+import { json, openRoute, type Route, route } from "./route.ts";
 
 export interface ProbeParts {
+  readonly metrics: Metrics;
   /** Why nobody should be sent here now; `undefined` where there is no reason. */
   readonly unready: () => string | undefined;
   /** The OpenAPI document. */
   readonly description: () => string;
 }
 
-export function probeRoutes({ unready, description }: ProbeParts): readonly Route[] {
+const everything = ">" as Pattern;
+
+export function probeRoutes({ metrics, unready, description }: ProbeParts): readonly Route[] {
   return [
     openRoute({
       method: "get",
@@ -37,6 +43,21 @@ export function probeRoutes({ unready, description }: ProbeParts): readonly Rout
           why === undefined ? 200 : 503,
           why === undefined ? { ready: true } : { ready: false, why },
         );
+      },
+    }),
+    route({
+      method: "get",
+      path: "/metrics",
+      summary: "What the hub counts, for Prometheus",
+      // Also for this machine itself: what comes from it may come through a proxy that nobody told the hub of.
+      identification: "header",
+      answers: { 200: { description: "The text format", content: { "text/plain": { schema: z.string() } } } },
+      errors: ["forbidden"],
+      answer: async ({ response }, { principal }) => {
+        if (!principal.permissions.may("admin", everything)) {
+          throw dogearError("forbidden", missing("admin", everything));
+        }
+        answer(response, 200, metrics.contentType, await metrics.text());
       },
     }),
     openRoute({

@@ -171,14 +171,18 @@ async function publishAll(
   const drafts = new Drafts(parts, (answers) => {
     for (const answer of answers) became[answer.number - 1] = answer;
   });
+  const refuse = (i: number, mistake: Mistake) => {
+    became[i] = mistake;
+    parts.metrics.publishRefused(mistake.code);
+  };
   for (const [i, draft] of taken.entries()) {
     if ("code" in draft) {
-      became[i] = draft;
+      refuse(i, draft);
       continue;
     }
     const { channel, id, payload, attributes } = draft;
-    if (!permissions.may("publish", channel)) became[i] = { code: "forbidden", detail: missing("publish", channel) };
-    else if (!quota.publish(payload.length + attributes.length)) became[i] = { code: "rate-limited" };
+    if (!permissions.may("publish", channel)) refuse(i, { code: "forbidden", detail: missing("publish", channel) });
+    else if (!quota.publish(payload.length + attributes.length)) refuse(i, { code: "rate-limited" });
     else drafts.add(draft, scopedId(user, channel, id), undefined);
   }
   drafts.hand();

@@ -148,7 +148,9 @@ async function answerPage(
       staying,
     });
     entrance.check(visitor);
-    answer(response, 200, "application/json", pollText(polled));
+    const text = pollText(polled);
+    answer(response, 200, "application/json", text);
+    session.metrics.delivered(polled.messages.length, text.length);
   } finally {
     leave();
   }
