@@ -95,11 +95,6 @@ export function mistakesIn(limits: Limits): [path: readonly string[], sentence: 
       `is at least ${helloBytesMin}, to have room for the longest token`,
     ],
     [limits.ticketMs > ticketMsBound, "ticketMs", `is at most ${ticketMsBound}, because a ticket travels in a URL`],
-    [
-      limits.userPublishBytesPerSecondMax < limits.messageBytesMax,
-      "userPublishBytesPerSecondMax",
-      "cannot be smaller than limits.messageBytesMax: a message of that size could never be published",
-    ],
   ];
   return wrong.filter(([is]) => is).map(([, name, what]) => [["limits", name], `limits.${name} ${what}.`]);
 }
