@@ -35,7 +35,7 @@ export const action = z.discriminatedUnion("do", [
    */
   z.strictObject({
     do: z.literal("revoke"),
-    token: text.max(128).optional(),
+    token: identity.optional(),
     user: identity.optional(),
     before: milliseconds.optional(),
   }),

@@ -3,16 +3,23 @@
  * hub that listens to its own machine only, where everyone is the same user and may do everything.
  */
 import { createHash } from "node:crypto";
-import { type Channel, DogearError, dogearError, errors, type Limits, type Pattern } from "@dogear/shared";
+import { type Channel, DogearError, dogearError, isClosing, type Limits, type Pattern } from "@dogear/shared";
 import type { State } from "../engine/engine.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { LoginOutcome } from "../runtime/metrics.ts";
 import { Addresses } from "./addresses.ts";
-import { type Capabilities, everything, type Permissions, permissionsOf, type Right } from "./capabilities.ts";
+import {
+  type Capabilities,
+  capabilities,
+  everything,
+  type Permissions,
+  permissionsOf,
+  type Right,
+} from "./capabilities.ts";
 import { Keys } from "./keys.ts";
 import type { AccessPolicy, UserLimits } from "./policy.ts";
-import { type Credentials, isUser, type Principal } from "./principal.ts";
+import { type Credentials, isText, isUser, type Principal } from "./principal.ts";
 import { type LimitHit, type Quota, Quotas } from "./quotas.ts";
 import { type Revocation, Revocations } from "./revocations.ts";
 import { Tickets } from "./tickets.ts";
@@ -164,31 +171,37 @@ export class Access {
     if (remembered !== undefined && now < remembered.until) return remembered.principal;
     const principal = tokens.verify(token);
     this.#remembered.delete(hash);
+    this.#forget(now);
     this.#remembered.set(hash, { principal, until: now + rememberedMs });
-    if (this.#remembered.size > rememberedMax) this.#remembered.delete(this.#remembered.keys().next().value as string);
     principal.catch(() => this.#remembered.delete(hash));
     return principal;
   }
 
+  /** Forgets what was remembered long enough, and makes room. */
+  #forget(now: number): void {
+    for (const [hash, { until }] of this.#remembered) {
+      if (until > now && this.#remembered.size < rememberedMax) return;
+      this.#remembered.delete(hash);
+    }
+  }
+
   async #ask(authenticate: Authenticate, credentials: Credentials): Promise<Principal> {
     const { logger } = this.#parts;
-    let who: Authenticated | undefined;
     try {
-      who = await authenticate(credentials);
+      const who = await authenticate(credentials);
+      if (who === undefined) throw dogearError("unauthorized");
+      const { user, expires, tokenId, issued, limits = {} } = checked(who);
+      return { user, permissions: this.#permissionsOf(who), expires, tokenId, issued, limits, revocable: true };
     } catch (error) {
-      if (error instanceof DogearError && "closeCode" in errors[error.code]) throw error;
+      if (error instanceof DogearError && isClosing(error.code)) throw error;
       logger.error("access.authenticate-failed", { error });
       throw dogearError("access-unavailable", undefined, { cause: error });
     }
-    if (who === undefined) throw dogearError("unauthorized");
-    if (!isUser(who.user)) throw dogearError("unauthorized", "It names no user.");
-    const { user, expires, tokenId, issued, limits = {} } = who;
-    return { user, permissions: this.#permissionsOf(who), expires, tokenId, issued, limits, revocable: true };
   }
 
   #permissionsOf(who: Authenticated): Permissions {
     const { authorize, logger } = this.#parts;
-    if (authorize === undefined) return permissionsOf(who.capabilities ?? {}, who.user);
+    if (authorize === undefined) return permissionsOf(capabilities.parse(who.capabilities ?? {}), who.user);
     return {
       may: (right, name) => {
         try {
@@ -201,6 +214,17 @@ export class Access {
       mayAnywhere: () => true,
     };
   }
+}
+
+/** What an embedder says of somebody, who could otherwise turn out never to expire, or not to be revocable. */
+function checked(who: Authenticated): Authenticated {
+  const { user, expires, tokenId, issued } = who;
+  if (!isUser(user)) throw dogearError("unauthorized", "It names no user.");
+  if (tokenId !== undefined && !isText(tokenId)) throw new TypeError("`tokenId` is not text.");
+  for (const [name, time] of Object.entries({ expires, issued })) {
+    if (time !== undefined && !Number.isFinite(time)) throw new TypeError(`\`${name}\` is not a time.`);
+  }
+  return who;
 }
 
 /** Whether nothing was configured that would keep anyone out. */

@@ -2,7 +2,7 @@
  * How many connections each address has, and how fast they come. Of an IPv6 address only the first 64 bits count: who has
  * one has all that begin like it. This machine's own addresses are not limited.
  */
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv6, SocketAddress } from "node:net";
 import type { Limits } from "@dogear/shared";
 import type { Clock } from "../runtime/clock.ts";
 import { Bucket } from "./bucket.ts";
@@ -86,7 +86,8 @@ export function isLoopback(address: string): boolean {
 /** The first 64 bits of an IPv6 address; an IPv4 address as it is. */
 function networkOf(address: string): string {
   if (!isIPv6(address)) return address;
-  const [head = "", tail] = address.split("::");
+  // In its one canonical form, whoever wrote it.
+  const [head = "", tail] = new SocketAddress({ address, family: "ipv6" }).address.split("::");
   const before = head === "" ? [] : head.split(":");
   const after = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = tail === undefined ? 0 : 8 - before.length - after.length;

@@ -21,7 +21,7 @@ const retryMs = 1_000;
 
 const timeoutMs = 5_000;
 
-/** The keys cannot be fetched, and there are none that may still be used. */
+/** The keys cannot be fetched now, and none of those that may still be used will do. */
 export class KeySetUnreachable extends Error {}
 
 export class KeySet {
@@ -54,8 +54,9 @@ export class KeySet {
     try {
       return await this.#keys(header, token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || this.#age(this.#asked) < cooldownMs) throw error;
-      await this.#fetch(0);
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      // The issuer may have made the key a moment ago: whoever has it is not turned away for good.
+      await this.#fetch(cooldownMs);
       return this.#keys(header, token);
     }
   };
@@ -63,7 +64,7 @@ export class KeySet {
   /** Fetches the keys, unless that was tried within so long. */
   #fetch(pauseMs: number): Promise<void> {
     if (this.#fetching === undefined) {
-      if (this.#age(this.#asked) < pauseMs) throw new KeySetUnreachable("The issuer's keys could not be fetched.");
+      if (this.#age(this.#asked) < pauseMs) throw new KeySetUnreachable("The issuer was asked a moment ago.");
       this.#asked = this.#clock.monotonic();
       this.#fetching = this.#load().finally(() => {
         this.#fetching = undefined;

@@ -27,13 +27,14 @@ export interface Credentials {
 /** A user is part of the keys of its cursors, which have a longest length. */
 const userBytesMax = 384;
 
-/** Whether something can be the name of a user: text that has UTF-8, and not too long. */
+/** Whether something can be the name of a user: text that is not too long. */
 export function isUser(user: unknown): user is string {
   return (
-    typeof user === "string" &&
-    user.length > 0 &&
-    user.length <= nameLengthMax &&
-    !/\p{Surrogate}/u.test(user) &&
-    encodeURIComponent(user).length <= userBytesMax
+    isText(user) && user.length > 0 && user.length <= nameLengthMax && encodeURIComponent(user).length <= userBytesMax
   );
+}
+
+/** Whether something is text, and has UTF-8, so that it can be part of a key. */
+export function isText(text: unknown): text is string {
+  return typeof text === "string" && !/\p{Surrogate}/u.test(text);
 }

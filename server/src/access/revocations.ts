@@ -72,8 +72,10 @@ export class Revocations {
 
   /** What is to be stored: a revocation is never taken back by an older one. */
   #after(revocation: Revocation, stored: Stored | undefined): Stored {
-    const until = this.#clock.now() + this.#lifetimeMs;
-    return "token" in revocation ? { until } : { until, before: Math.max(revocation.before, stored?.before ?? 0) };
+    const now = this.#clock.now();
+    if ("token" in revocation) return { until: now + this.#lifetimeMs };
+    const before = Math.max(revocation.before, stored?.before ?? 0);
+    return { before, until: Math.max(before, now) + this.#lifetimeMs };
   }
 }
 

@@ -19,7 +19,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { type Capabilities, capabilities, permissionsOf } from "./capabilities.ts";
 import { KeySet, KeySetUnreachable } from "./key-set.ts";
 import type { TokenPolicy } from "./policy.ts";
-import { isUser, type Principal } from "./principal.ts";
+import { isText, isUser, type Principal } from "./principal.ts";
 
 /** How far the clocks of hub and issuer may be apart where a token is said to be too new. */
 const skewMs = 30_000;
@@ -116,6 +116,11 @@ export class Tokens {
     if (!isUser(user)) throw dogearError("unauthorized", `Its ${userClaim} names no user.`);
     // RFC 7519, section 4.1.3: who is not named as the audience must not accept it.
     if (audience === undefined && aud !== undefined) throw dogearError("unauthorized", "It is for somebody else.");
+    // One from the future would outlive its lifetime, and whatever is revoked until then.
+    if (iat !== undefined && iat * 1_000 > this.#clock.now() + skewMs) {
+      throw dogearError("unauthorized", "It was not issued yet.");
+    }
+    if (jti !== undefined && !isText(jti)) throw dogearError("unauthorized", "Its jti is no text.");
     if (lifetimeMsMax !== undefined && !(expires - (iat ?? 0) * 1_000 <= lifetimeMsMax)) {
       throw dogearError("unauthorized", "It lives longer than this hub allows.");
     }

@@ -45,7 +45,8 @@ export class Proxies {
   }
 }
 
-/** An IPv4 address is one address, however it is written. */
-function plain(address = ""): string {
+/** An IPv4 address is one address, however it is written. Some proxies name the port too. */
+function plain(named = ""): string {
+  const [, address = named] = /^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$/.exec(named)?.filter(Boolean) ?? [];
   return address.startsWith("::ffff:") && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
 }
