@@ -29,18 +29,20 @@ describe("the image of the Dockerfile", () => {
     image = await buildImage(repository);
     mkdirSync(join(image.root, "etc/dogear"));
     writeFileSync(join(image.root, "etc/dogear/dogear.json"), JSON.stringify(config));
-  }, 600_000);
+  }, 1_800_000);
 
   afterAll(() => succeed("ip", ["netns", "del", network]));
 
   test("runs a hub as nobody in particular, which keeps what was published when it is stopped in good order", async () => {
     const first = await startHub();
-    await dogear("publish", "kept", '"here"');
+    await client('await dogear.publish("kept", "here")');
     expect(await first.kill("SIGTERM")).toEqual({ code: 0, signal: null });
     expect(first.stderr).toContain('"event":"stopped"');
     expect(owners()).toEqual(new Set([7_600]));
     await startHub();
-    expect(await dogear("subscribe", "kept", "--from", "earliest", "--count", "1")).toContain('"data":"here"');
+    const read =
+      'for await (const { data } of dogear.subscribe("kept", { from: "earliest" })) { console.log(data); break; }';
+    expect(await client(read)).toBe("here\n");
   });
 
   test("is small", async () => {
@@ -64,11 +66,18 @@ describe("the image of the Dockerfile", () => {
     return hub;
   }
 
-  async function dogear(...args: readonly string[]): Promise<string> {
-    const env = { ...image.env, DOGEAR_TOKEN: key };
-    const command = run({ ...image, env }, [...image.entrypoint, ...args], network);
-    expect(await command.exited, command.stderr).toMatchObject({ code: 0 });
-    return command.stdout;
+  /** What a program prints that uses the SDK of the image. */
+  async function client(body: string): Promise<string> {
+    const script = [
+      'import { connect } from "@dogear/client";',
+      `const dogear = connect("ws://127.0.0.1:7600", { token: "${key}" });`,
+      `${body};`,
+      "await dogear.close();",
+    ];
+    const program = ["node", "--input-type=module", "--eval", script.join("\n")];
+    const running = run({ ...image, folder: "/app" }, program, network);
+    expect(await running.exited, running.stderr).toMatchObject({ code: 0 });
+    return running.stdout;
   }
 
   /** Whose all is that the hub has written. */
