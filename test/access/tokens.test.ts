@@ -1,6 +1,6 @@
 /** Tokens, good ones and those that people have forged at other hubs (RFC 8725). */
 import { createHmac, generateKeyPairSync } from "node:crypto";
-import { base64url, exportJWK, type JWTPayload } from "jose";
+import { base64url, exportJWK } from "jose";
 import { describe, expect, it } from "vitest";
 import type { TokenPolicy } from "../../server/src/access/policy.ts";
 import type { Principal } from "../../server/src/access/principal.ts";

@@ -1,8 +1,8 @@
 /** Parts of a hub for tests: a clock that is moved by hand, and a log whose appends are answered by hand. */
-import { defaultLimits } from "@dogear/shared";
+import { defaultLimits, type Limits } from "@dogear/shared";
 import type { Appended, Draft, Engine, Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../server/src/engine/memory/memory-engine.ts";
-import { Hub } from "../../server/src/hub/hub.ts";
+import { Hub, type HubParts } from "../../server/src/hub/hub.ts";
 import { Namespace } from "../../server/src/hub/namespace.ts";
 import { type Clock, systemClock } from "../../server/src/runtime/clock.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
@@ -132,10 +132,16 @@ export async function heldNamespace(name: string): Promise<HeldNamespace> {
   return { namespace: new Namespace({ ...policy, namespace: name }, held.log, parts), log: held };
 }
 
+interface MemoryHubOptions extends Partial<Pick<HubParts, "access" | "hit">> {
+  readonly namespaces?: readonly string[];
+  readonly overrides?: Partial<Log>;
+  readonly limits?: Partial<Limits>;
+}
+
 /** A hub in memory, which says of its logs that they are on disk so that cursors may be kept. */
 export async function memoryHub(
   clock: Clock,
-  { namespaces = ["default"], overrides = {} }: { namespaces?: readonly string[]; overrides?: Partial<Log> } = {},
+  { namespaces = ["default"], overrides = {}, ...parts }: MemoryHubOptions = {},
 ): Promise<{ readonly hub: Hub; readonly logs: readonly HeldLog[] }> {
   const memory = new MemoryEngine({ clock, chance });
   const logs: HeldLog[] = [];
@@ -157,7 +163,9 @@ export async function memoryHub(
     chance,
     logger: silentLogger,
     policies,
-    limits: defaultLimits,
+    limits: { ...defaultLimits, ...parts.limits },
+    ...(parts.access && { access: parts.access }),
+    ...(parts.hit && { hit: parts.hit }),
   });
   return { hub, logs };
 }

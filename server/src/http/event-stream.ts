@@ -104,6 +104,8 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
     response.once("close", () => this.#gone());
     session.heartbeats.add(this);
     session.hub.roster.enter(this);
+    // Whoever revoked it meanwhile did not know this stream yet.
+    if (session.hub.access.isRevoked(this.principal)) return this.close("revoked");
     staying.add(this);
     this.#write(retryAfter(retryMsMin + Math.round(session.chance.random() * retryMsMin)));
     // From now on the reader has a place to come back to. A gap is told with one.

@@ -69,6 +69,11 @@ export class Sequencer {
     return number === this.#next;
   }
 
+  /** Whether a number was used, for a draft that was taken or for one that was refused for good. */
+  hasSeen(number: number): boolean {
+    return number < this.#next;
+  }
+
   /** Uses up a number whose draft is refused for good. False where it skips ahead: then it is not used. */
   use(number: number): boolean {
     if (number > this.#next) return false;

@@ -16,6 +16,7 @@ import { forbidden, missing } from "../access/access.ts";
 import type { Principal } from "../access/principal.ts";
 import type { Cursor, Taken } from "../hub/cursors.ts";
 import { type Start, startIn } from "../hub/place.ts";
+import type { Sequencer } from "../hub/sequencer.ts";
 import { ask } from "./asking.ts";
 import { asDogearError } from "./drafts.ts";
 import type { Handle, Request, Session } from "./session.ts";
@@ -52,7 +53,15 @@ async function hello(session: Session, { protocol, token, subscriber, producer, 
   const { user, expires } = principal;
   const quota = hub.access.quotaOf(principal);
   if (!quota.connect()) return session.close("too-many-connections");
-  const sequencer = producer && (await hub.produce(user, producer));
+  let sequencer: Sequencer | undefined;
+  try {
+    sequencer = producer && (await hub.produce(user, producer));
+  } catch (error) {
+    quota.disconnect();
+    throw error;
+  }
+  // Whoever revoked it meanwhile did not know this session yet.
+  if (hub.access.isRevoked(principal)) session.close("revoked");
   if (session.closed) {
     if (producer !== undefined) hub.leaveProducer(user, producer.id);
     return quota.disconnect();

@@ -2,6 +2,7 @@
 import type { SessionReport } from "@dogear/shared";
 import type { Principal } from "../access/principal.ts";
 import type { Quota } from "../access/quotas.ts";
+import type { Hub } from "../hub/hub.ts";
 import type { Sequencer } from "../hub/sequencer.ts";
 
 export interface Identity {
@@ -12,6 +13,12 @@ export interface Identity {
   readonly since: number;
   readonly subscriber: string | undefined;
   readonly producer: { readonly id: string; readonly sequencer: Sequencer | undefined } | undefined;
+}
+
+/** Gives back what a session has of its user's, and its producer, when it ends. */
+export function giveBack({ principal, quota, producer }: Identity, hub: Hub): void {
+  quota.disconnect();
+  if (producer !== undefined) hub.leaveProducer(principal.user, producer.id);
 }
 
 /** As much of it as an operator is told. */

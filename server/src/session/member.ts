@@ -36,6 +36,7 @@ export interface MemberParts {
 export class Member implements Port {
   readonly number: number;
   readonly #parts: MemberParts;
+  #leaving = false;
 
   constructor(parts: MemberParts) {
     this.number = parts.number;
@@ -72,9 +73,16 @@ export class Member implements Port {
     if (!session.outbox.full) group.open(this, id, true);
   }
 
-  /** Gives back what it does not hold on to; resolves when the rest is settled and it has left. */
-  leave(holding: readonly Offset[]): Promise<void> {
-    return this.#parts.group.leave(this, this.#parts.id, holding);
+  /**
+   * Gives back what it does not hold on to; resolves when the rest is settled and it has left, with `true`; with `false` at
+   * once where it is leaving already.
+   */
+  async leave(holding: readonly Offset[]): Promise<boolean> {
+    const left = this.#parts.group.leave(this, this.#parts.id, holding);
+    if (this.#leaving) return false;
+    this.#leaving = true;
+    await left;
+    return true;
   }
 
   /** The connection is gone. */

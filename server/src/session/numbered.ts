@@ -5,6 +5,9 @@ export interface Opening {
   readonly opening: true;
 }
 
+/** Numbers of what the hub ended that are remembered. */
+const endedMax = 1_000;
+
 export class Numbered<T extends object> implements Iterable<T> {
   /** From when one is asked for. */
   readonly #all = new Map<number, T | Opening>();
@@ -41,6 +44,8 @@ export class Numbered<T extends object> implements Iterable<T> {
   /** The hub ended the one of this number, which its client may not know yet. */
   ended(number: number): void {
     this.#ended.add(number);
+    // A client hears of it long before this many others.
+    if (this.#ended.size > endedMax) this.#ended.delete(this.#ended.values().next().value as number);
   }
 
   hasEnded(number: number): boolean {

@@ -39,7 +39,7 @@ import type { Metrics } from "../runtime/metrics.ts";
 import { asDogearError, Drafts } from "./drafts.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
-import { type Identity, reportOn } from "./identity.ts";
+import { giveBack, type Identity, reportOn } from "./identity.ts";
 import type { Member, MemberSession } from "./member.ts";
 import { Numbered, type Opening } from "./numbered.ts";
 import { Outbox } from "./outbox.ts";
@@ -66,6 +66,9 @@ export type Handle = (session: Session, envelope: Request) => Promise<void>;
 /** What a client asks for, publishing aside. */
 export type Request = Exclude<ClientEnvelope, { is: "publish" }>;
 
+/** As many requests as these may be under way before no more are read. */
+const waitingMax = 100;
+
 export class Session implements SubscriptionSession, MemberSession, Attendee {
   readonly id: string;
   /** The client's, as far as it is known. */
@@ -90,6 +93,8 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
   #receivedBytes = 0;
   #paused = false;
   #draining = false;
+  /** Requests under way that wait for others than this hub, or for its disk. */
+  #waiting = 0;
   #closed = false;
 
   constructor(socket: Socket, codec: HubCodec, parts: SessionParts, address: string) {
@@ -128,9 +133,8 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
   }
 
   report(): SessionReport {
-    const { id, address, subscriptions, members } = this;
-    const counts = { subscriptions: subscriptions.size, members: members.size };
-    return { session: id, address, ...reportOn(this.known), ...counts };
+    const counts = { subscriptions: this.subscriptions.size, members: this.members.size };
+    return { session: this.id, address: this.address, ...reportOn(this.known), ...counts };
   }
 
   may(right: Right, name: Channel | Pattern): boolean {
@@ -177,11 +181,8 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
     for (const number of this.subscriptions.numbers()) this.release(this.subscriptions, number);
     for (const number of this.members.numbers()) this.release(this.members, number);
     if (this.identity === undefined) return;
-    const { principal, quota, producer } = this.identity;
-    const { hub } = this.parts;
-    hub.roster.leave(this);
-    quota.disconnect();
-    if (producer !== undefined) hub.leaveProducer(principal.user, producer.id);
+    this.parts.hub.roster.leave(this);
+    giveBack(this.identity, this.parts.hub);
   }
 
   beat(now: number): void {
@@ -302,7 +303,8 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
   /** Reads the connection, or not while too much is on its way in or out. */
   pace(): void {
     const { full } = this.drafts;
-    const blocked = full || this.#beforeWelcome !== undefined || this.#draining || this.outbox.overfull;
+    const waits = this.#beforeWelcome !== undefined || this.#waiting >= waitingMax;
+    const blocked = full || waits || this.#draining || this.outbox.overfull;
     if (blocked === this.#paused || this.#closed) return;
     this.#paused = blocked;
     if (full) this.parts.hub.hit("draftBytesMax");
@@ -315,10 +317,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
     for (let next = envelopes.next(); !next.done; next = envelopes.next()) {
       this.#handle(next.value);
       if (this.#closed) return;
-      if (this.#beforeWelcome !== undefined) {
-        this.#beforeWelcome.push(envelopes);
-        return;
-      }
+      if (this.#beforeWelcome !== undefined) return void this.#beforeWelcome.push(envelopes);
     }
   }
 
@@ -340,6 +339,8 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
 
   #dispatch(envelope: Request): void {
     if (envelope.is === "hello") this.#beforeWelcome = [];
+    const waits = envelope.is === "refresh" || envelope.is === "ask";
+    if (waits) this.#waiting++;
     this.parts
       .handle(this, envelope)
       .catch((error: unknown) => {
@@ -348,6 +349,9 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
       })
       .finally(() => {
         if (envelope.is === "hello") this.#welcomed();
+        if (!waits) return;
+        this.#waiting--;
+        this.pace();
       });
   }
 
@@ -368,14 +372,15 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
     if (number !== undefined && !this.#uses(number)) return this.refuse({ code: "out-of-order", number });
     this.refuse(mistake);
     if (number !== undefined) return;
-    this.#mistakes++;
-    if (this.#mistakes >= this.parts.limits.errorsMax) this.close("too-many-errors");
+    if (++this.#mistakes >= this.parts.limits.errorsMax) this.close("too-many-errors");
   }
 
   #publish(publish: IncomingPublish): void {
     const { number, channel, id, attributes, payload } = publish;
     const { principal, quota, producer } = this.known;
-    if (!this.may("publish", channel)) {
+    // What was published once is not refused afterwards, whatever may be published now.
+    const repeated = producer?.sequencer?.hasSeen(number) === true;
+    if (!repeated && !this.may("publish", channel)) {
       return this.#mistaken({ code: "forbidden", detail: missing("publish", channel), number });
     }
     if (producer !== undefined && producer.sequencer === undefined) {

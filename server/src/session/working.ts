@@ -45,7 +45,7 @@ export async function leave(session: Session, { member: number, holding = [] }: 
     return session.members.hasEnded(number) ? undefined : session.refuse({ code: "unknown-member", member: number });
   }
   // Until then its number is not free, and it can settle what it holds.
-  if (member instanceof Member) await member.leave(holding);
+  if (member instanceof Member && !(await member.leave(holding))) return;
   if (members.get(number) !== member) return;
   session.release(members, number);
   session.say({ is: "left", member: number });
