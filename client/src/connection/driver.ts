@@ -38,7 +38,7 @@ export interface ConnectionListener {
   greeted(): void;
   /** `bytes` is about what one of its messages takes of the WebSocket message, and never less. */
   received(envelope: Said, bytes: number): void;
-  /** The session, if there was one, is over; nothing can be sent until the next `greet`. */
+  /** The session, if there was one, is over; nothing can be sent until the next one is `greeted`. */
   lost(): void;
   changed(state: ConnectionState): void;
   /** The page may not run again: say now what would be said soon. */
