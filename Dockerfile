@@ -20,8 +20,8 @@ RUN npm ci --ignore-scripts \
   && node scripts/bundle.js \
   && npm ci --ignore-scripts --omit=dev --workspace=@dogear/server \
   && mkdir /app \
-  && cp --parents --recursive node_modules shared/package.json shared/dist client/package.json client/dist \
-    server/package.json server/dist /app
+  && mv node_modules shared client server /app \
+  && rm -rf /app/*/src
 
 FROM node
 ENV NODE_ENV=production

@@ -1,20 +1,20 @@
 /** What a proxy in front of a hub has to leave as it is. One suite, because it is the same for each of them. */
 import { createHash, randomBytes } from "node:crypto";
-import { type AddressInfo, createConnection, createServer } from "node:net";
 import type { Dogear } from "@dogear/client";
 import { admin } from "@dogear/client/admin";
 import { jsonSubprotocol } from "@dogear/shared";
 import { beforeAll, expect, test } from "vitest";
 import { clientOf, happening } from "../support/hub.ts";
 import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
-import { temporaryFolder, whenDone } from "../support/temp.ts";
+import { temporaryFolder } from "../support/temp.ts";
 import { Collected } from "../support/waiting.ts";
 import { hubName } from "./certificate.ts";
 import {
+  ask,
   handshake,
+  originOf,
   type ReverseProxy,
   type StartReverseProxy,
-  urlOf,
   visitorAddress,
   visitorOf,
 } from "./reverse-proxy.ts";
@@ -35,17 +35,16 @@ const config = {
   },
 };
 
+const authorization = { authorization: `Bearer ${key}` };
+
 /** Defines the tests of one proxy. */
 export function serveThrough(start: StartReverseProxy): void {
   let hub: HubProcess;
-  let heads: Collected<string>;
   let proxy: ReverseProxy;
 
   beforeAll(async () => {
     hub = await startHubProcess({ data: temporaryFolder(), config });
-    const tap = await startTap(hub.port);
-    heads = tap.heads;
-    proxy = await start(tap.port);
+    proxy = await start(hub.port);
   });
 
   test("carries what is published and subscribed to, over TLS", async () => {
@@ -101,59 +100,69 @@ export function serveThrough(start: StartReverseProxy): void {
 
   test("lets pages in that are the hub's own or allowed, and no others", async () => {
     const statusFor = async (origin: string) => (await handshake(proxy, jsonSubprotocol, { origin })).status;
-    expect(await statusFor(urlOf(proxy).replace("wss", "https"))).toBe(101);
+    expect(await statusFor(originOf(proxy))).toBe(101);
     expect(await statusFor(allowedOrigin)).toBe(101);
     expect(await statusFor(`https://${hubName}:1`)).toBe(403);
     expect(await statusFor("https://elsewhere.example.com")).toBe(403);
   });
 
-  test("says to the hub who comes and how, whatever the visitor says", async () => {
-    const lies = { "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "http" };
-    const visitor = visitorOf(proxy, key, { headers: lies, origin: allowedOrigin });
+  test("says to the hub who comes, whatever the visitor says", async () => {
+    const visitor = visitorOf(proxy, key, { headers: { "x-forwarded-for": "192.0.2.1" } });
     await visitor.ready();
     const { sessions } = await admin(visitor).sessions();
     expect(sessions.map(({ address }) => address)).toContain(visitorAddress);
     expect(sessions.map(({ address }) => address)).not.toContain("192.0.2.1");
-    const head = await heads.find((text) => text.includes(allowedOrigin));
-    expect(valuesOf(head, "x-forwarded-for")).toEqual([visitorAddress]);
-    expect(valuesOf(head, "x-forwarded-proto")).toEqual(["https"]);
+  });
+
+  test("carries what is published over HTTP, from the hub's own pages as well", async () => {
+    const origin = originOf(proxy);
+    const headers = { ...authorization, origin, "content-type": "application/json" };
+    const body = JSON.stringify("x".repeat(200_000));
+    const published = await ask(proxy, { path: "/publish/posted", method: "POST", headers, body });
+    expect([published.status, await published.json()]).toMatchObject([200, { durability: "disk" }]);
+    const refused = await ask(proxy, { path: "/publish/posted", method: "POST", headers, body: body.repeat(6) });
+    expect([refused.status, await refused.json()]).toMatchObject([413, { error: { code: "message-too-large" } }]);
+  });
+
+  test("passes each event on when it comes, and the hub is told when its reader has gone", async () => {
+    const local = clientOf(hub.url, { token: key });
+    const stream = await ask(proxy, { path: "/events?pattern=streamed", headers: authorization });
+    expect(stream.headers["content-type"]).toBe("text/event-stream");
+    const read = new Collected<string>();
+    stream.body.setEncoding("utf8").on("data", read.add);
+    for (const number of [1, 2, 3]) {
+      await local.publish("streamed", { number });
+      await read.find((text) => text.includes(`{"number":${number}}`));
+    }
+    const streams = async () => {
+      const { sessions } = await admin(local).sessions();
+      return sessions.filter(({ address, subscriptions }) => address === visitorAddress && subscriptions === 1).length;
+    };
+    expect(await streams()).toBe(1);
+    stream.body.close();
+    await expect.poll(streams).toBe(0);
+  });
+
+  test("lets a poll wait for its message", async () => {
+    const local = clientOf(hub.url, { token: key });
+    const { offset, epoch } = await local.publish("polled", 1);
+    const path = `/messages?pattern=polled&after=${epoch}:${offset}&waitMs=20000`;
+    const waiting = ask(proxy, { path, headers: authorization });
+    await local.publish("polled", 2);
+    expect(await (await waiting).json()).toMatchObject({ messages: [{ data: 2 }] });
+  });
+
+  test("says to the hub that it was spoken to over TLS, whatever the visitor says", async () => {
+    const bought = await ask(proxy, { path: "/ticket", method: "POST", headers: authorization, body: "" });
+    const { ticket } = (await bought.json()) as { readonly ticket: string };
+    const headers = { "x-forwarded-proto": "http" };
+    const stream = await ask(proxy, { path: `/events?pattern=streamed&ticket=${ticket}`, headers });
+    expect(stream.headers["set-cookie"]).toEqual([expect.stringMatching(/; Secure\b/)]);
+    stream.body.close();
   });
 
   test("sends who comes without TLS to where there is", async () => {
     const { status } = await fetch(`http://127.0.0.1:${proxy.ports.http}/`, { redirect: "manual" });
     expect([301, 308]).toContain(status);
   });
-}
-
-interface Tap {
-  readonly port: number;
-  /** How the first request of each connection begins. */
-  readonly heads: Collected<string>;
-}
-
-/** A port that leads to the hub, and what is said to the hub there. */
-async function startTap(hubPort: number): Promise<Tap> {
-  const heads = new Collected<string>();
-  const server = createServer((near) => {
-    const far = createConnection(hubPort, "127.0.0.1");
-    let head = "";
-    near.on("data", (bytes) => {
-      if (head.includes("\r\n\r\n")) return;
-      head += bytes.toString("latin1");
-      if (head.includes("\r\n\r\n")) heads.add(head);
-    });
-    near.on("error", () => far.destroy()).pipe(far);
-    far.on("error", () => near.destroy()).pipe(near);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  whenDone(() => {
-    server.close();
-  });
-  return { port: (server.address() as AddressInfo).port, heads };
-}
-
-/** All values of a header, because one that is sent twice is not one that was replaced. */
-function valuesOf(head: string, name: string): string[] {
-  const lines = head.split("\r\n").map((line) => line.split(": "));
-  return lines.filter(([key]) => key?.toLowerCase() === name).map(([, value]) => value ?? "");
 }
