@@ -1,5 +1,5 @@
 /** The hub's half of a codec: reads what clients say without touching payloads, writes what the hub says. */
-import type { Channel, ClientEnvelope, ErrorCode, HubEnvelope, Pattern, Publish } from "@dogear/shared";
+import type { Channel, ClientEnvelope, ErrorCode, HubEnvelope, Limits, Pattern, Publish } from "@dogear/shared";
 import type { Batch } from "../engine/engine.ts";
 
 /** What one envelope turned out to be. */
@@ -37,7 +37,15 @@ export interface Mistake {
 }
 
 /** A WebSocket message that is not what the subprotocol says; nothing in it can be trusted. */
-export class Malformed extends Error {}
+export class Malformed extends Error {
+  /** The limit that it goes beyond, if that is what is wrong. */
+  readonly limit: keyof Limits | undefined;
+
+  constructor(message: string, limit?: keyof Limits) {
+    super(message);
+    this.limit = limit;
+  }
+}
 
 /** A frame ready for a socket, framed for WebSocket. */
 export type Frame = Buffer;

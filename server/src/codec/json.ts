@@ -59,7 +59,10 @@ function decode(message: Buffer, binary: boolean, limits: PayloadLimits): Iterab
   if (Array.isArray(parsed)) {
     const { frameEnvelopesMax } = limits;
     if (parsed.length > frameEnvelopesMax) {
-      throw new Malformed(`It holds ${parsed.length} envelopes; ${frameEnvelopesMax} are the most.`);
+      throw new Malformed(
+        `It holds ${parsed.length} envelopes; ${frameEnvelopesMax} are the most.`,
+        "frameEnvelopesMax",
+      );
     }
     return each(parsed, message, limits);
   }

@@ -16,6 +16,7 @@ export class Outbox {
   readonly #bytesMax: number;
   readonly #metrics: Metrics;
   #encoded: string[] = [];
+  #wasFull = false;
 
   constructor(socket: Socket, codec: HubCodec, bytesMax: number, metrics: Metrics) {
     this.#socket = socket;
@@ -61,5 +62,8 @@ export class Outbox {
   #write(frame: Frame): void {
     this.#socket.send(frame);
     this.#metrics.sent(frame.length);
+    const { full } = this;
+    if (full && !this.#wasFull) this.#metrics.limitHit("outboxBytesMax");
+    this.#wasFull = full;
   }
 }

@@ -16,22 +16,13 @@ import {
   type SessionReport,
   sentences,
 } from "@dogear/shared";
-import { missing } from "../access/access.ts";
 import type { Right } from "../access/capabilities.ts";
 import type { Principal } from "../access/principal.ts";
-import {
-  type HubCodec,
-  type Incoming,
-  type IncomingPublish,
-  type LeasedText,
-  Malformed,
-  type Mistake,
-} from "../codec/codec.ts";
+import { type HubCodec, type Incoming, type LeasedText, Malformed, type Mistake } from "../codec/codec.ts";
 import type { Batch } from "../engine/engine.ts";
 import type { LiveBatch } from "../hub/feed.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Attendee } from "../hub/roster.ts";
-import { scopedId } from "../hub/scope.ts";
 import type { Steps } from "../hub/turns.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -43,6 +34,7 @@ import { giveBack, type Identity, reportOn } from "./identity.ts";
 import type { Member, MemberSession } from "./member.ts";
 import { Numbered, type Opening } from "./numbered.ts";
 import { Outbox } from "./outbox.ts";
+import { type PublishingSession, publish, refuse } from "./publishing.ts";
 import type { Socket } from "./socket.ts";
 import type { Subscription, SubscriptionSession } from "./subscription.ts";
 
@@ -69,7 +61,7 @@ export type Request = Exclude<ClientEnvelope, { is: "publish" }>;
 /** As many requests as these may be under way before no more are read. */
 const waitingMax = 100;
 
-export class Session implements SubscriptionSession, MemberSession, Attendee {
+export class Session implements SubscriptionSession, MemberSession, PublishingSession, Attendee {
   readonly id: string;
   /** The client's, as far as it is known. */
   readonly address: string;
@@ -156,6 +148,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
       envelopes = this.#codec.decode(message, binary)[Symbol.iterator]();
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
+      if (error.limit !== undefined) this.parts.hub.hit(error.limit);
       return this.close("malformed", error.message);
     }
     if (this.#beforeWelcome === undefined) this.#handleAll(envelopes);
@@ -331,7 +324,7 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
       case "mistake":
         return this.#mistaken(incoming.mistake);
       case "publish":
-        return this.#publish(incoming.publish);
+        return publish(this, incoming.publish);
       case "envelope":
         return this.#dispatch(incoming.envelope);
     }
@@ -363,38 +356,10 @@ export class Session implements SubscriptionSession, MemberSession, Attendee {
     this.pace();
   }
 
-  /**
-   * Answers an envelope that is wrong. A draft uses up its number, so that the drafts after it are in order; of others
-   * only so many are forgiven.
-   */
+  /** Answers an envelope that is wrong. Of those that are no drafts only so many are forgiven. */
   #mistaken(mistake: Mistake): void {
-    const { number } = mistake;
-    if (number !== undefined && !this.#uses(number)) return this.refuse({ code: "out-of-order", number });
+    if (mistake.number !== undefined) return refuse(this, mistake.number, mistake);
     this.refuse(mistake);
-    if (number !== undefined) return;
     if (++this.#mistakes >= this.parts.limits.errorsMax) this.close("too-many-errors");
-  }
-
-  #publish(publish: IncomingPublish): void {
-    const { number, channel, id, attributes, payload } = publish;
-    const { principal, quota, producer } = this.known;
-    // What was published once is not refused afterwards, whatever may be published now.
-    const repeated = producer?.sequencer?.hasSeen(number) === true;
-    if (!repeated && !this.may("publish", channel)) {
-      return this.#mistaken({ code: "forbidden", detail: missing("publish", channel), number });
-    }
-    if (producer !== undefined && producer.sequencer === undefined) {
-      return this.refuse({ code: "producer-forgotten", number });
-    }
-    if (!quota.publish(payload.length + attributes.length)) return this.refuse({ code: "rate-limited", number });
-    this.drafts.add(publish, scopedId(principal.user, channel, id), producer?.sequencer);
-  }
-
-  /** Uses up a number of the session's producer, if it has one, without appending under it. */
-  #uses(number: number): boolean {
-    const sequencer = this.identity?.producer?.sequencer;
-    if (sequencer === undefined) return true;
-    this.drafts.hand();
-    return sequencer.use(number);
   }
 }
