@@ -18,7 +18,7 @@ declare global {
   }
 }
 
-const key = "a key that nobody guesses";
+const key = "key-of-a-page";
 const capabilities = { ">": ["publish", "subscribe"] };
 const access = { keys: { page: { hash: createHash("sha256").update(key).digest("hex"), capabilities } } };
 

@@ -2,7 +2,7 @@
  * Runs README.md as its reader would: every block, in order, in an empty project that has the packed packages.
  *
  *     ```ts     is type-checked and run
- *     ```sh     is run where a line starts with `npx dogear`; elsewhere it may only say how to start and test a clone
+ *     ```sh     is run where a line starts with `npx dogear` or `curl`; elsewhere it may only say how to start and test a clone
  *     ```json   must parse
  *
  * `// → text` (`# → text` for a shell) in a block is what it prints. A block that has one is ended when it has printed
@@ -117,7 +117,7 @@ async function runTypeScript(block: Block): Promise<void> {
 }
 
 async function runShell(block: Block): Promise<void> {
-  if (!/^npx dogear/m.test(block.code)) return checkSetUp(block);
+  if (!/^(npx dogear|curl) /m.test(block.code)) return checkSetUp(block);
   // Another hub besides the test's own takes any free port.
   const code = here(block.code).replaceAll(/npx dogear serve\b(?!.*--port)/g, "$& --port 0");
   await finish(block, new ChildProcess("sh", ["-ec", code], { cwd: folder }));

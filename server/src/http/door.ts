@@ -17,8 +17,9 @@ import { Entrance, type Peer } from "./entrance.ts";
 import { describe } from "./openapi.ts";
 import { probeRoutes } from "./probes.ts";
 import { publishRoutes } from "./publish.ts";
-import { readingRoutes, type Stay } from "./reading.ts";
+import { readingRoutes } from "./reading.ts";
 import { type Route, singly, valid } from "./route.ts";
+import { Staying } from "./staying.ts";
 import { ticketRoute } from "./tickets.ts";
 
 export interface DoorParts {
@@ -54,7 +55,7 @@ class HttpDoor implements Door {
   readonly routes: readonly Route[];
   readonly #parts: DoorParts;
   readonly #entrance: Entrance;
-  readonly #staying = new Set<Stay>();
+  readonly #staying = new Staying();
   /** Requests that were not answered yet. */
   readonly #open = new Set<ServerResponse>();
   #description: string | undefined;
@@ -94,7 +95,7 @@ class HttpDoor implements Door {
     const { perStream, min, max } = leaveSpreadMs;
     const spread = Math.min(max, Math.max(min, perStream * this.#staying.size));
     this.#draining = true;
-    for (const stay of [...this.#staying]) stay.leave(Math.round(chance.random() * spread));
+    this.#staying.leave(() => Math.round(chance.random() * spread));
     if (this.#open.size === 0) return;
     await new Promise<void>((resolve) => {
       const giveUp = clock.after(limits.drainMs, resolve);

@@ -11,7 +11,12 @@ import type { Origins } from "../access/origins.ts";
 import type { Principal } from "../access/principal.ts";
 import type { Quota } from "../access/quotas.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Identification } from "./route.ts";
+
+/**
+ * How somebody may say who it is: `header`, with every request; `reading`, also by what a page can send that has no way to
+ * set a header. `none`: nobody is asked.
+ */
+export type Identification = "none" | "header" | "reading";
 
 /** Who is at the other end of a connection. */
 export interface Peer {
@@ -83,11 +88,13 @@ export class Entrance {
   rememberIn(response: ServerResponse, { token, cameByTicket, peer, principal }: Visitor): void {
     if (!cameByTicket || token === undefined || encodeURIComponent(token).length > cookieBytesMax) return;
     const { access, clock } = this.#parts;
+    // Browsers keep cookies of such names only where they came over TLS.
+    if (/^__(?:host|secure)-/i.test(access.cookie) && !peer.secure) return;
     const livesMs = (principal.expires ?? Number.POSITIVE_INFINITY) - clock.now();
     const cookie = serialize(access.cookie, token, {
       httpOnly: true,
       sameSite: "Strict",
-      path: "/events",
+      path: /^__host-/i.test(access.cookie) ? "/" : "/events",
       maxAge: Math.min(cookieSecondsMax, Math.floor(livesMs / 1_000)),
       secure: peer.secure,
     });

@@ -28,7 +28,7 @@ import type { SessionParts } from "../session/session.ts";
 import { Subscription, type SubscriptionSession } from "../session/subscription.ts";
 import { errorBody } from "./answers.ts";
 import type { Visitor } from "./entrance.ts";
-import type { Stay } from "./reading.ts";
+import type { Stay, Staying } from "./staying.ts";
 
 export interface EventStreamParts {
   readonly session: SessionParts;
@@ -38,7 +38,7 @@ export interface EventStreamParts {
   readonly namespace: Namespace;
   readonly feed: Feed;
   readonly start: Start;
-  readonly staying: Set<Stay>;
+  readonly staying: Staying;
   /** Gives back the place that it has among its user's connections. */
   readonly leave: () => void;
 }

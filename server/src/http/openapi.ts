@@ -2,7 +2,8 @@
 import { type ErrorCode, sentences } from "@dogear/shared";
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
-import type { Identification, Route } from "./route.ts";
+import type { Identification } from "./entrance.ts";
+import type { Route } from "./route.ts";
 import { statuses } from "./statuses.ts";
 
 /** What every error says. */

@@ -15,7 +15,7 @@ import type { Steps } from "../hub/turns.ts";
 import type { SessionParts } from "../session/session.ts";
 import { Subscription, type SubscriptionSession } from "../session/subscription.ts";
 import { HungUp } from "./bodies.ts";
-import type { Stay } from "./reading.ts";
+import type { Stay, Staying } from "./staying.ts";
 
 export interface PollParts {
   readonly session: SessionParts;
@@ -28,7 +28,7 @@ export interface PollParts {
   readonly waitMs: number;
   /** Where whoever asked is gone, nobody waits any more. */
   readonly response: ServerResponse;
-  readonly staying: Set<Stay>;
+  readonly staying: Staying;
 }
 
 export interface Polled {

@@ -23,17 +23,12 @@ import type { Entrance, Visitor } from "./entrance.ts";
 import { answerStreamHead, EventStream } from "./event-stream.ts";
 import { poll, pollText } from "./poll.ts";
 import { type Asked, inUrl, json, type Route, route } from "./route.ts";
-
-/** A request that stays until there is something for it. */
-export interface Stay {
-  /** The hub is about to stop: whoever asked is to come back in a while. */
-  leave(reconnectAfterMs: number): void;
-}
+import type { Staying } from "./staying.ts";
 
 export interface ReadingParts {
   readonly session: SessionParts;
   readonly entrance: Entrance;
-  readonly staying: Set<Stay>;
+  readonly staying: Staying;
 }
 
 const place = z

@@ -7,13 +7,7 @@ import { dogearError, type ErrorCode } from "@dogear/shared";
 import type { RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
 import { codeOfIssue, describeIssue } from "../codec/mistakes.ts";
-import type { Visitor } from "./entrance.ts";
-
-/**
- * How somebody may say who it is: `header`, with every request; `reading`, also by what a page can send that has no way to
- * set a header. `none`: nobody is asked.
- */
-export type Identification = "none" | "header" | "reading";
+import type { Identification, Visitor } from "./entrance.ts";
 
 type Fields = z.ZodObject;
 
