@@ -27,10 +27,15 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
       request.off("data", take);
       tooLarge();
     };
+    const hungUp = () => reject(new HungUp());
     request.on("data", take);
-    request.once("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    request.once("error", () => reject(new HungUp()));
-    request.once("close", () => reject(new HungUp()));
+    request.once("error", hungUp);
+    request.once("close", hungUp);
+    request.once("end", () => {
+      // A request closes when it is over, too.
+      request.off("close", hungUp);
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+    });
   });
 }
 
