@@ -31,6 +31,8 @@ export type Greeting = Partial<Unbranded<Omit<Hello, "is">>>;
 export interface HubOptions {
   readonly limits?: Readonly<Record<string, number>>;
   readonly namespaces?: object;
+  readonly access?: object;
+  readonly listen?: object;
   /** The data of a hub that ran before. */
   readonly data?: string;
 }

@@ -2,14 +2,15 @@
  * Listens on one port: WebSocket upgrades become sessions, everything else goes to the HTTP door.
  *
  * Whoever connects is counted before it is looked at: by its address, or, where it comes through a proxy that is trusted, by
- * the address that the proxy names. Who may not come in is told so in the words of HTTP.
+ * the address that the proxy names. Who may not come in is told so in the words of HTTP, or, where that would take a TLS
+ * handshake first, not at all.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Server as TlsServer } from "node:tls";
-import { dogearError, type ErrorCode, errors, tokenLengthMax } from "@dogear/shared";
+import { dogearError, type ErrorCode, errors, type Limits, tokenLengthMax } from "@dogear/shared";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Origins } from "../access/origins.ts";
 import type { HubCodec } from "../codec/codec.ts";
@@ -17,7 +18,7 @@ import type { SessionCounts } from "../runtime/metrics.ts";
 import { Session, type SessionParts } from "../session/session.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Proxies } from "./peer.ts";
-import { WsSocket } from "./ws-socket.ts";
+import { closeGraceMs, WsSocket } from "./ws-socket.ts";
 
 export interface ListenerParts {
   readonly host: string;
@@ -43,8 +44,8 @@ export class Listener {
   readonly #parts: ListenerParts;
   readonly #http: Server;
   readonly #upgrades: WebSocketServer;
-  /** Connections that are there, and the address that each is counted by. */
-  readonly #counted = new Map<Duplex, string>();
+  /** Connections that are there, by their far ends, and the address that each is counted by. */
+  readonly #counted = new Map<string, string>();
 
   constructor(parts: ListenerParts) {
     const { limits } = parts.session;
@@ -55,6 +56,7 @@ export class Listener {
       // One deflate context a connection would cost more memory than everything else together.
       perMessageDeflate: false,
       maxPayload: limits.frameBytesMax,
+      ...boundsOf(limits),
       handleProtocols: (offered) => [...offered].find((name) => parts.codecs.has(name)) ?? false,
     });
     const options = {
@@ -64,9 +66,10 @@ export class Listener {
       maxHeaderSize: maxHeaderBytes,
     };
     const { tls, http } = parts;
-    this.#http = tls === undefined ? createServer(options, http) : createSecureServer({ ...options, ...tls }, http);
+    const secure = { ...options, ...tls, handshakeTimeout: limits.helloTimeoutMs };
+    this.#http = tls === undefined ? createServer(options, http) : createSecureServer(secure, http);
     this.#http.maxConnections = limits.connectionsMax + refusedMax;
-    this.#http.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => this.#arrived(socket));
+    this.#http.on("connection", (socket: Socket) => this.#arrived(socket));
     this.#http.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
   }
 
@@ -127,22 +130,30 @@ export class Listener {
     socket.on("error", () => {});
     const { proxies } = this.#parts;
     const { address } = proxies.peerOf({ socket, headers: {} });
-    if (this.#counted.size >= this.#parts.session.limits.connectionsMax) {
-      this.#parts.session.hub.hit("connectionsMax");
-      return this.#refuse(socket, 503, "too-many-connections");
+    const { hub, limits } = this.#parts.session;
+    if (this.#counted.size >= limits.connectionsMax) {
+      hub.hit("connectionsMax");
+      return this.#turnAway(socket, 503);
     }
     // Who is behind a proxy is known when the request has come.
     if (proxies.trusts(address)) return this.#count(socket, "");
-    if (!this.#parts.session.hub.access.addresses.enter(address))
-      return this.#refuse(socket, 429, "too-many-connections");
+    if (!hub.access.addresses.enter(address)) return this.#turnAway(socket, 429);
     this.#count(socket, address);
   }
 
+  /** Hangs up on a connection that has not said anything yet. */
+  #turnAway(socket: Socket, status: number): void {
+    if (this.#parts.tls === undefined) return this.#refuse(socket, status, "too-many-connections");
+    this.#parts.session.metrics.connectionRefused("too-many-connections");
+    socket.destroy();
+  }
+
   #count(socket: Socket, address: string): void {
-    this.#counted.set(socket, address);
+    const end = farEndOf(socket);
+    this.#counted.set(end, address);
     socket.once("close", () => {
-      this.#parts.session.hub.access.addresses.leave(this.#counted.get(socket) ?? "");
-      this.#counted.delete(socket);
+      this.#parts.session.hub.access.addresses.leave(this.#counted.get(end) ?? "");
+      this.#counted.delete(end);
     });
   }
 
@@ -151,9 +162,10 @@ export class Listener {
     stream.on("error", () => stream.destroy());
     const { codecs, origins, proxies, session } = this.#parts;
     const { address } = proxies.peerOf(request);
-    if (this.#counted.get(stream) === "" && !proxies.trusts(address)) {
+    const end = farEndOf(request.socket);
+    if (this.#counted.get(end) === "" && !proxies.trusts(address)) {
       if (!session.hub.access.addresses.enter(address)) return this.#refuse(stream, 429, "too-many-connections");
-      this.#counted.set(stream, address);
+      this.#counted.set(end, address);
     }
     const { origin, host } = request.headers;
     if (!origins.allows({ origin, host })) return this.#refuse(stream, 403, "origin-refused");
@@ -187,6 +199,29 @@ export class Listener {
     stream.on("drain", () => session.drained());
     boundUnknown(session, ws, stream, parts.limits.helloBytesMax);
   }
+}
+
+/** Of what a message may come in: clients do not cut it into smaller pieces than this, nor does the network on average. */
+const bytesPerFragment = 1_024;
+const bytesPerChunk = 256;
+const fragmentsMin = 1_024;
+const chunksMin = 4_096;
+
+/** What `ws` keeps at most for one connection besides the bytes of a message, and how long it waits for a close. */
+function boundsOf({ frameBytesMax }: Limits): Readonly<Record<string, number>> {
+  return {
+    // Pieces cost memory too, also where they are empty.
+    maxFragments: Math.max(fragmentsMin, Math.ceil(frameBytesMax / bytesPerFragment)),
+    maxBufferedChunks: Math.max(chunksMin, Math.ceil(frameBytesMax / bytesPerChunk)),
+    // Who does not read the answers to its pings has no use for more of them.
+    maxPendingAutoPongs: 8,
+    closeTimeout: closeGraceMs,
+  };
+}
+
+/** What tells a connection from all others that are there; that of TLS and the one beneath it have it in common. */
+function farEndOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Room for the largest token, and as much for everything else. */

@@ -6,7 +6,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Socket } from "../session/socket.ts";
 
 /** How long a client may take to answer a close before its connection is cut. */
-const closeGraceMs = 2_000;
+export const closeGraceMs = 2_000;
 
 export class WsSocket implements Socket {
   readonly #ws: WebSocket;
