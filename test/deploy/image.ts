@@ -58,11 +58,10 @@ async function debian(from: string): Promise<Image> {
   await succeed("debootstrap", ["--variant=minbase", suite, root]);
   // It was made for this user alone, and the image's user has to get in.
   chmodSync(root, 0o755);
-  // Theirs neither have documentation nor wait for the disk while packages are unpacked.
+  // Theirs have neither documentation nor what was downloaded, and do not wait for the disk while packages are unpacked.
   writeFileSync(join(root, "etc/dpkg/dpkg.cfg.d/docker-apt-speedup"), "force-unsafe-io\n");
-  for (const documentation of ["doc", "man", "info", "locale"]) {
-    rmSync(join(root, "usr/share", documentation), { recursive: true, force: true });
-  }
+  const unneeded = ["usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/cache/apt/archives"];
+  for (const folder of unneeded) rmSync(join(root, folder), { recursive: true, force: true });
   return { ...unset, root };
 }
 
