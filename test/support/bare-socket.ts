@@ -8,14 +8,16 @@ type EnvelopeOf<K extends Kind> = Extract<HubEnvelope, { is: K }>;
 
 export interface OpenOptions {
   readonly subprotocol?: string;
+  /** The page that it is of. */
+  readonly origin?: string;
 }
 
 /** How long an envelope may keep a test waiting. */
 const envelopeTimeoutMs = 5_000;
 
 /** Opens a connection and says nothing. Fails as the handshake does. */
-export function open(url: string, { subprotocol = jsonSubprotocol }: OpenOptions = {}): Promise<BareSocket> {
-  const socket = new WebSocket(url, subprotocol);
+export function open(url: string, { subprotocol = jsonSubprotocol, ...options }: OpenOptions = {}): Promise<BareSocket> {
+  const socket = new WebSocket(url, subprotocol, options);
   const bare = new BareSocket(socket);
   whenDone(() => socket.terminate());
   return new Promise((resolve, reject) => {
