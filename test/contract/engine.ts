@@ -312,6 +312,13 @@ export function runEngineContract(name: string, contract: EngineContract): void 
         ]);
       });
 
+      it("goes on behind a producer's draft that was alone, and had been published under its id before", async () => {
+        const log = await opened();
+        await log.append([withId("x", 1)]);
+        expect(await log.append([{ ...numbered("p", 1, 0), id: "x" }])).toEqual([{ offset: 1, duplicate: true }]);
+        expect(await log.append([numbered("p", 2, 1)])).toEqual([{ offset: 2, duplicate: false }]);
+      });
+
       it("forgets the oldest id where there are too many", async () => {
         const log = await opened({ deduplicationIdsMax: 2 });
         await log.append([withId("x", 1), withId("y", 1), withId("z", 1)]);

@@ -214,7 +214,7 @@ function boundsOf({ frameBytesMax }: Limits): Readonly<Record<string, number>> {
     maxFragments: Math.max(fragmentsMin, Math.ceil(frameBytesMax / bytesPerFragment)),
     maxBufferedChunks: Math.max(chunksMin, Math.ceil(frameBytesMax / bytesPerChunk)),
     // Who does not read the answers to its pings has no use for more of them.
-    maxPendingAutoPongs: 8,
+    maxPendingAutoPongs: 60,
     closeTimeout: closeGraceMs,
   };
 }

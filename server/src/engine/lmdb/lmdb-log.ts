@@ -205,7 +205,11 @@ export class LmdbLog implements Log {
     const first = (this.#newest + 1) as Offset;
     const memory = { producers: this.#producers, ids: this.#ids };
     const { accepted, answers, settle } = admit(drafts, first, this.#time, memory);
-    if (accepted.length === 0) return answers;
+    if (accepted.length === 0) {
+      // A draft that its id gave away has used up its number.
+      settle();
+      return answers;
+    }
     const written = cutIntoChunks(accepted).map((run) => encodeChunk(run, this.#time));
     const { room, clock, metrics } = this.#parts;
     room.take(written.reduce((sum, { value }) => sum + value.length, 0));

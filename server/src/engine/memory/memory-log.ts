@@ -139,6 +139,7 @@ export class MemoryLog implements Log {
       producers: this.#producers,
       ids: this.#ids,
     });
+    settle();
     if (accepted.length > 0) {
       const messages = writeTexts(accepted, this.#time);
       const through = (first + accepted.length - 1) as Offset;
@@ -146,7 +147,6 @@ export class MemoryLog implements Log {
       this.#stretches.push({ time: this.#time, messages, through, provenance });
       this.#bytes += messages.bytes.length;
       this.#newest = through;
-      settle();
       this.#retain();
       this.#tail.push(messages, through);
     }
