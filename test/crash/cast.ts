@@ -228,7 +228,9 @@ export class Cast {
 
   #listenForComplaints(): void {
     const { stderr } = this.#hub.process;
-    this.complaints.push(...stderr.split("\n").filter((line) => /"level":"(error|warn)"/.test(line)));
+    this.complaints.push(
+      ...stderr.split("\n").filter((line) => /"level":"(error|warn)"(?!.*"access\.none")/.test(line)),
+    );
   }
 }
 

@@ -1,11 +1,20 @@
-/** How much of the hub one user, one address and everyone together may take, as they are told (P-84, P-85). */
-import type { HubEnvelope } from "@dogear/shared";
+/** Limits of the hub and of a user: reached, refused by name, and free again when there is room (P-84, P-85). */
+import type { Limits } from "@dogear/shared";
 import { describe, expect, it } from "vitest";
 import { open } from "../support/bare-socket.ts";
 import { signed, tokenConfig } from "../support/tokens.ts";
 import { count, dataOf, greet, publish, Reader, startHub } from "./support.ts";
 
-const token = (user: string): string => signed({ sub: user, capabilities: { ">": ["publish", "subscribe", "work"] } });
+const ada = { token: signed({ sub: "ada" }) };
+const bob = { token: signed({ sub: "bob" }) };
+
+/** How often each limit was met, as the metrics tell it. */
+async function hits(hub: Awaited<ReturnType<typeof startHub>>, limit: keyof Limits): Promise<number> {
+  const text = await hub.metrics.text();
+  return Number(
+    new RegExp(`^dogear_limit_hits_total\\{[^}]*limit="${limit}"[^}]*\\} (\\d+)`, "m").exec(text)?.[1] ?? 0,
+  );
+}
 
 describe("a handshake", () => {
   it("of a page from elsewhere is refused with 403 (P-84)", async () => {
@@ -31,87 +40,144 @@ describe("a handshake", () => {
   });
 });
 
-describe("a user", () => {
-  it("has so many sessions; the next is told to come back, and another user's is not (P-84)", async () => {
+describe("a user with too many sessions", () => {
+  it("is told to come back, and another user is not (P-84)", async () => {
     const hub = await startHub({ ...tokenConfig, limits: { userConnectionsMax: 2 } });
-    const [first] = await Promise.all([greet(hub, { token: token("ada") }), greet(hub, { token: token("ada") })]);
+    const [first] = await Promise.all([greet(hub, ada), greet(hub, ada)]);
     const third = await open(hub.url);
-    third.send({ is: "hello", protocol: 1, token: token("ada") });
+    third.send({ is: "hello", protocol: 1, ...ada });
     expect(await third.next()).toMatchObject({ is: "error", code: "too-many-connections" });
     expect(await third.closed).toEqual({ code: 4007, reason: "too-many-connections" });
-    await greet(hub, { token: token("bob") });
+    await greet(hub, bob);
     first.close();
     await first.closed;
     await expect
       .poll(() =>
-        greet(hub, { token: token("ada") }).then(
+        greet(hub, ada).then(
           () => true,
           () => false,
         ),
       )
       .toBe(true);
   });
+});
 
-  it("publishes so much in a second; what is more may be sent again, and is published once (P-85)", async () => {
-    const hub = await startHub({ ...tokenConfig, limits: { userPublishesPerSecondMax: 5 } });
-    const socket = await greet(hub, { token: token("ada"), producer: { id: "p", settled: 0 } });
-    const drafts = count(1, 20).map((number) => ({ is: "publish", number, channel: "a", data: number }));
-    socket.send(drafts);
-    const refused = await socket.next("error");
-    expect(refused).toMatchObject({ code: "rate-limited" });
-    expect(refused.number).toBeGreaterThan(5);
-    expect(refused.number).toBeLessThan(10);
-    // As a client does: again, in order, until there is room.
-    const again = drafts.slice((refused.number as number) - 1, refused.number);
-    const answered = (answer: HubEnvelope) => answer.is === "published" && answer.number === refused.number;
-    let answer: HubEnvelope = refused;
-    while (!answered(answer)) {
-      if (answer.is === "error" && answer.code === "rate-limited") socket.send(again);
-      answer = await socket.next();
+describe("a user that publishes more than it may", () => {
+  it("is refused for now, and loses nothing of what it sends again (P-22, P-26, P-85)", async () => {
+    const hub = await startHub({ ...tokenConfig, limits: { userPublishesPerSecondMax: 20 } });
+    const socket = await greet(hub, { ...ada, producer: { id: "p", settled: 0 } });
+    const other = await greet(hub, bob);
+    let settled = 0;
+    let refused = 0;
+    while (settled < 60) {
+      const numbers = count(settled + 1, 60);
+      socket.send(numbers.map((number) => ({ is: "publish", number, channel: "a", data: number })));
+      for (const _ of numbers) {
+        const answer = await socket.next();
+        if (answer.is === "published") expect(answer).toMatchObject({ number: ++settled, duplicate: false });
+        else expect(answer).toMatchObject({ code: expect.stringMatching(/rate-limited|out-of-order/) });
+        if (answer.is === "error") refused++;
+      }
     }
-    expect(answer).toMatchObject({ duplicate: false });
-    const other = await greet(hub, { token: token("bob") });
-    expect(await publish(other, "b", 1)).toHaveLength(1);
+    // Nobody else is refused for it.
+    await publish(other, "b", 1);
+    expect(refused).toBeGreaterThan(0);
+    expect(await hits(hub, "userPublishesPerSecondMax")).toBeGreaterThan(0);
+    const reader = new Reader(other);
+    const place = await reader.subscribe({ pattern: "a", from: "earliest" });
+    await reader.until(() => place.messages.length === 60);
+    expect(dataOf(place)).toEqual(count(1, 60));
   });
 
-  it("has so many subscriptions and members over all its sessions (P-85)", async () => {
-    const hub = await startHub({ ...tokenConfig, limits: { userSubscriptionsMax: 2 } });
-    const [first, second] = await Promise.all([
-      greet(hub, { token: token("ada") }),
-      greet(hub, { token: token("ada") }),
-    ]);
-    first.send({ is: "subscribe", subscription: 1, pattern: "a" });
-    await first.next("subscribed");
-    first.send({ is: "work", member: 1, id: "w", group: "g", pattern: "a" });
-    await first.next("working");
-    second.send({ is: "subscribe", subscription: 7, pattern: "a" });
-    expect(await second.next("error")).toMatchObject({ subscription: 7, code: "too-many-subscriptions" });
-    first.send({ is: "unsubscribe", subscription: 1 });
-    await first.next("unsubscribed");
-    second.send({ is: "subscribe", subscription: 7, pattern: "a" });
-    await second.next("subscribed");
+  it("is so by its bytes, over all its sessions (P-22, P-85)", async () => {
+    const hub = await startHub({
+      ...tokenConfig,
+      limits: { messageBytesMax: 90_000, userPublishBytesPerSecondMax: 100_000 },
+    });
+    const [one, two] = [await greet(hub, ada), await greet(hub, ada)];
+    const data = "x".repeat(80_000);
+    await publish(one, "a", data, data);
+    two.send({ is: "publish", number: 1, channel: "a", data: 1 });
+    expect(await two.next("error")).toMatchObject({ code: "rate-limited", number: 1 });
+    await publish(await greet(hub, bob), "a", data, data);
+    await expect
+      .poll(async () => {
+        two.send({ is: "publish", number: 2, channel: "a", data: 1 });
+        return (await two.next()).is;
+      })
+      .toBe("published");
+  });
+});
+
+describe("a user that subscribes to more than it may", () => {
+  it("is refused, over all its sessions, until it has given one up or a session has ended (P-42, P-85)", async () => {
+    const hub = await startHub({ ...tokenConfig, limits: { userSubscriptionsMax: 3 } });
+    const [one, two] = [await greet(hub, ada), await greet(hub, ada)];
+    const reader = new Reader(one);
+    for (const subscription of [1, 2]) await reader.subscribe({ subscription, pattern: "a" });
+    two.send({ is: "work", member: 1, id: "m", group: "g", pattern: "a" });
+    await two.next("working");
+    for (const asked of [
+      { is: "subscribe", subscription: 9, pattern: "a" },
+      { is: "work", member: 9, id: "n", group: "g", pattern: "a" },
+    ]) {
+      two.send(asked);
+      expect(await two.next("error")).toMatchObject({ code: "too-many-subscriptions" });
+    }
+    expect(await hits(hub, "userSubscriptionsMax")).toBe(2);
+    one.send({ is: "unsubscribe", subscription: 1 });
+    await reader.until(() => reader.others.some(({ is }) => is === "unsubscribed"));
+    two.send({ is: "subscribe", subscription: 9, pattern: "a" });
+    await two.next("subscribed");
+    await new Reader(await greet(hub, bob)).subscribe({ pattern: "a" });
+    one.terminate();
+    await expect
+      .poll(async () => {
+        two.send({ is: "subscribe", subscription: 10, pattern: "a" });
+        return (await two.next()).is;
+      })
+      .toMatch(/subscribed|caught-up/);
+  });
+});
+
+describe("a user with a thousand backlogs", () => {
+  it("delays neither what another is sent live nor its catching up, by more than its turn (P-85)", async () => {
+    const hub = await startHub(tokenConfig);
+    const writer = await greet(hub, bob);
+    const text = "x".repeat(2_000);
+    for (let i = 0; i < 10; i++) await publish(writer, "a", ...count(1, 100).map((n) => ({ n, text })));
+    const live = new Reader(writer);
+    const news = await live.subscribe({ pattern: "news" });
+    await live.until(() => news.state === "live");
+    // A few sessions, so that what they are sent does not stop them early.
+    const greedy = await Promise.all(count(1, 5).map(() => greet(hub, ada)));
+    for (const socket of greedy) {
+      socket.send(
+        count(1, 200).map((subscription) => ({ is: "subscribe", subscription, pattern: "a", from: "earliest" })),
+      );
+    }
+    const modest = new Reader(await greet(hub, bob));
+    const place = await modest.subscribe({
+      pattern: "a",
+      from: "earliest",
+      window: { messages: 10_000, bytes: 16_000_000 },
+    });
+    await modest.until(() => place.messages.length === 1_000);
+    await publish(writer, "news", "hot");
+    await live.until(() => news.messages.length === 1);
+    const pages = greedy.flatMap(({ frames }) => frames).filter((frame) => frame.includes('"messages"')).length;
+    // All it asked for would have been five pages and more of each of its backlogs.
+    expect(pages).toBeLessThan(1_000);
   });
 
-  it("that has read its share waits, and gets everything all the same, while another catches up (P-85)", async () => {
-    const hub = await startHub({ ...tokenConfig, limits: { userReplayBytesPerSecondMax: 20_000 } });
-    const publisher = await greet(hub, { token: token("publisher") });
-    await publish(publisher, "a", ...count(1, 40).map((number) => `${number} ${"x".repeat(1_000)}`));
-    const [ada, bob] = await Promise.all(
-      ["ada", "bob"].map(async (user) => {
-        const reader = new Reader(await greet(hub, { token: token(user) }));
-        // A small window is many pages.
-        const place = await reader.subscribe({
-          pattern: "a",
-          from: "earliest",
-          window: { messages: 8, bytes: 1_000_000 },
-        });
-        return { reader, place };
-      }),
-    );
-    for (const one of [ada, bob]) {
-      if (one === undefined) throw new Error("Nobody reads.");
-      await one.reader.until(() => one.place.messages.length === 40);
-      expect(dataOf(one.place).map((text) => Number.parseInt(String(text), 10))).toEqual(count(1, 40));
-    }
+  it("reads no more in a second than it may, and everything in the end (P-85)", async () => {
+    const hub = await startHub({ ...tokenConfig, limits: { userReplayBytesPerSecondMax: 200_000 } });
+    const writer = await greet(hub, bob);
+    await publish(writer, "a", ...count(1, 200).map((n) => ({ n, text: "x".repeat(1_500) })));
+    const reader = new Reader(await greet(hub, ada));
+    const place = await reader.subscribe({ pattern: "a", from: "earliest" });
+    await reader.until(() => place.state === "live");
+    expect(place.messages).toHaveLength(200);
+    expect(await hits(hub, "userReplayBytesPerSecondMax")).toBeGreaterThan(0);
   });
 });

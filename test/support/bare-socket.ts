@@ -16,7 +16,10 @@ export interface OpenOptions {
 const envelopeTimeoutMs = 5_000;
 
 /** Opens a connection and says nothing. Fails as the handshake does. */
-export function open(url: string, { subprotocol = jsonSubprotocol, ...options }: OpenOptions = {}): Promise<BareSocket> {
+export function open(
+  url: string,
+  { subprotocol = jsonSubprotocol, ...options }: OpenOptions = {},
+): Promise<BareSocket> {
   const socket = new WebSocket(url, subprotocol, options);
   const bare = new BareSocket(socket);
   whenDone(() => socket.terminate());
