@@ -18,7 +18,7 @@ async function handshake(hub: { readonly port: number }, headers: Headers) {
 }
 
 describe("a page", () => {
-  it("of a foreign origin gets no WebSocket, whatever it looks like (P-66)", async () => {
+  it("of a foreign origin gets no WebSocket, whatever it looks like (P-84)", async () => {
     const hub = await startHub({ ...tokenConfig, listen: { origins: ["https://app.example.com"] } });
     const status = async (Origin: string | undefined) => (await handshake(hub, { Origin })).status;
     for (const origin of [undefined, "https://app.example.com", "http://localhost"]) {
@@ -57,7 +57,7 @@ describe("a page", () => {
 describe("behind a trusted proxy", () => {
   const listen = { trustedProxies: ["127.0.0.1"] };
 
-  it("each client has the connections of an address, and those of a whole IPv6 network are of one (P-12)", async () => {
+  it("each client has the connections of an address, and those of a whole IPv6 network are of one (P-84)", async () => {
     const hub = await startHub({ ...tokenConfig, listen, limits: { addressConnectionsMax: 2 } });
     const status = async (address: string) => (await handshake(hub, { "X-Forwarded-For": address })).status;
     expect(await status("203.0.113.7")).toBe(101);
@@ -75,7 +75,7 @@ describe("behind a trusted proxy", () => {
     await expect.poll(() => status("203.0.113.7")).toBe(101);
   });
 
-  it("handshakes of an address come no faster than they may (P-12)", async () => {
+  it("handshakes of an address come no faster than they may (P-84)", async () => {
     const hub = await startHub({ ...tokenConfig, listen, limits: { addressHandshakesPerSecondMax: 5 } });
     const flood = Array.from({ length: 30 }, () => handshake(hub, { "X-Forwarded-For": "203.0.113.7" }));
     const statuses = (await Promise.all(flood)).map(({ status }) => status);
@@ -95,7 +95,7 @@ describe("a stranger's word for whose it is", () => {
 });
 
 describe("connections", () => {
-  it("are no more than the hub takes; one more is told so, and finds room when another has gone (P-12)", async () => {
+  it("are no more than the hub takes; one more is told so, and finds room when another has gone (P-84)", async () => {
     const hub = await startHub({ ...tokenConfig, limits: { connectionsMax: 3 } });
     const all = [await greet(hub, root), await greet(hub, root), await greet(hub, root)];
     const { status, answer } = await handshake(hub, {});
@@ -105,7 +105,7 @@ describe("connections", () => {
     await expect.poll(async () => (await handshake(hub, {})).status).toBe(101);
   });
 
-  it("of one user are no more than it may have, and of others as many (P-66)", async () => {
+  it("of one user are no more than it may have, and of others as many (P-84)", async () => {
     const hub = await startHub({ ...tokenConfig, limits: { userConnectionsMax: 2 } });
     const token = signed({ sub: "ada" });
     const [first] = [await greet(hub, { token }), await greet(hub, { token: signed({ sub: "ada", jti: "2" }) })];

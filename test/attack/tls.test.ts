@@ -45,7 +45,7 @@ describe("a hub that speaks TLS", () => {
     expect(await status(world)).toBe("101");
   });
 
-  it("counts connections before they have shaken hands, and forgets those that never do (P-12)", async () => {
+  it("counts connections before they have shaken hands, and forgets those that never do (P-84)", async () => {
     const world = await secured({ helloTimeoutMs: 500, connectionsMax: 3 });
     const silent = await Promise.all([1, 2, 3].map(() => RawSocket.connect(world.hub)));
     expect(await status(world)).toBe("cut off");

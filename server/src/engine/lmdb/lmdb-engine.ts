@@ -43,7 +43,8 @@ export class LmdbEngine implements Engine {
   #failed = false;
 
   static async open(parts: LmdbEngineParts): Promise<LmdbEngine> {
-    await mkdir(parts.data, { recursive: true });
+    // What lies in it is nobody else's on this machine.
+    await mkdir(parts.data, { recursive: true, mode: 0o700 });
     const lock = await DataLock.take(parts.data);
     const room = new Room(parts.data, parts.clock, parts.freeBytes ?? diskFreeBytes);
     await room.watch();
