@@ -1,9 +1,9 @@
 import { describe } from "vitest";
+import { program, succeed } from "../support/machine.ts";
 import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { makeCertificate } from "./certificate.ts";
 import { adapted } from "./files.ts";
-import { program, succeed } from "./machine.ts";
 import { freePorts, type StartReverseProxy } from "./reverse-proxy.ts";
 import { serveThrough } from "./serving.ts";
 

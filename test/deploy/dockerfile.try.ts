@@ -7,11 +7,11 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listening } from "../support/hub-process.ts";
+import { succeed } from "../support/machine.ts";
 import { ChildProcess } from "../support/process.ts";
 import { repository } from "../support/sources.ts";
 import { whenDone } from "../support/temp.ts";
 import { buildImage, type Image, run } from "./image.ts";
-import { succeed } from "./machine.ts";
 
 /** A hub that other machines reach is one that asks who they are. */
 const key = randomBytes(32).toString("base64url");

@@ -4,11 +4,11 @@
  */
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { succeed } from "../support/machine.ts";
 import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { buildContext } from "./build-context.ts";
 import { commandIn, type Instruction, readDockerfile } from "./dockerfile.ts";
-import { succeed } from "./machine.ts";
 
 /** A root file system and what its instructions have set so far. */
 export interface Image {

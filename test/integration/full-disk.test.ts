@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { root } from "../deploy/machine.ts";
 import { count, dataOf, greet, publish, Reader, startHub } from "../protocol/support.ts";
+import { root } from "../support/machine.ts";
 import { temporaryFolder, whenDone } from "../support/temp.ts";
 
 const MiB = 1_024 * 1_024;

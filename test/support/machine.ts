@@ -1,7 +1,7 @@
-/** What these tests need of the machine: Debian's packages, and where that matters root. In CI they have to be here. */
+/** What tests need of the machine: Debian's packages, and where that matters root. In CI they have to be here. */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { ChildProcess, type StartOptions } from "../support/process.ts";
+import { ChildProcess, type StartOptions } from "./process.ts";
 
 /** Where a program is, or nothing after a word about it. */
 export function program(name: string): string | undefined {
@@ -27,7 +27,7 @@ function missing(message: string): undefined {
   console.warn(message);
 }
 
-function isExecutable(path: string): boolean {
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;
