@@ -1,6 +1,6 @@
 /** Time and chance, passed in everywhere, so that a whole hub can run under a virtual clock and one seed. */
 import { performance } from "node:perf_hooks";
-import { nanoid } from "nanoid";
+import { customAlphabet } from "nanoid";
 
 export interface Clock {
   /** Wall time in milliseconds since 1970, for people and for records. It may jump. */
@@ -34,4 +34,7 @@ export const systemClock: Clock = {
   soon: (call) => void setImmediate(call),
 };
 
-export const systemChance: Chance = { random: () => Math.random(), id: () => nanoid() };
+/** 131 bits of letters and digits: an id with a dash in front would be an option on a command line. */
+const newId = customAlphabet("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 22);
+
+export const systemChance: Chance = { random: () => Math.random(), id: () => newId() };
