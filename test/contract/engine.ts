@@ -7,6 +7,7 @@ import type { Channel, Durability, Offset, Pattern } from "@dogear/shared";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Batch, Budget, Draft, Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
 import { epochOf } from "../../server/src/engine/lineage.ts";
+import { describePeers } from "./peers.ts";
 import { describeRetention } from "./retention.ts";
 import { describeState } from "./state.ts";
 import {
@@ -425,5 +426,7 @@ export function runEngineContract(name: string, contract: EngineContract): void 
     });
 
     describeState(fixture, contract.keeps);
+
+    describePeers(fixture);
   });
 }

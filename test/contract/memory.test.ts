@@ -9,6 +9,7 @@ async function open(): Promise<EngineUnderTest> {
   return {
     engine,
     advance: clock.advance,
+    another: async () => engine.another(),
     async reopen() {
       await engine.close();
       return open();

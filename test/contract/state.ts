@@ -1,6 +1,7 @@
 /** The part of the engine contract about the state store. */
 import { describe, expect, it } from "vitest";
 import type { Change, State } from "../../server/src/engine/engine.ts";
+import { Collected } from "../support/waiting.ts";
 import type { Fixture } from "./support.ts";
 
 const bytes = (text: string) => Buffer.from(text);
@@ -118,6 +119,34 @@ export function describeState({ opened, reopened, current }: Fixture, keeps: boo
       await state.putAll(sizes.map((size) => put(`k${size}`, "x".repeat(size))));
       const values = await Promise.all(sizes.map((size) => state.get(`k${size}`)));
       expect(values.map((entry) => entry?.value.length)).toEqual(sizes);
+    });
+
+    it("tells who watches what records are, and what becomes of them", async () => {
+      const state = await openedState();
+      const stop = new AbortController();
+      const before = (await state.put("w/old", bytes("1"), 0)) as number;
+      await state.put("x/other", bytes("1"), 0);
+      const seen = new Collected<unknown>();
+      const watching = (async () => {
+        for await (const { key, value, version } of state.watch("w/", stop.signal)) {
+          seen.add([key, value && Buffer.from(value).toString(), version]);
+        }
+      })();
+      await seen.reach(1);
+      const after = (await state.put("w/new", bytes("2"), 0)) as number;
+      await seen.reach(2);
+      const changed = (await state.put("w/old", bytes("3"), before)) as number;
+      await seen.reach(3);
+      await state.putAll([remove("w/old", changed), put("x/other2", "2")]);
+      await seen.reach(4);
+      stop.abort();
+      await watching;
+      expect(seen.items).toEqual([
+        ["w/old", "1", before],
+        ["w/new", "2", after],
+        ["w/old", "3", changed],
+        ["w/old", undefined, 0],
+      ]);
     });
 
     whereKept("keeps records over a restart, and how far versions have come", async () => {

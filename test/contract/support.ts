@@ -16,6 +16,8 @@ export interface EngineUnderTest {
   readonly engine: Engine;
   /** Closes the engine and opens its data again. */
   reopen(): Promise<EngineUnderTest>;
+  /** The engine of another hub on the same data, where there can be one. The test closes it. */
+  another?(): Promise<Engine>;
   /** Moves the engine's clock. Its timers stay real. */
   advance(ms: number): void;
 }

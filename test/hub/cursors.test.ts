@@ -30,6 +30,7 @@ class SlowState implements State {
 
   get: State["get"] = (key) => this.beneath.get(key);
   list: State["list"] = (...range) => this.beneath.list(...range);
+  watch: State["watch"] = (...watch) => this.beneath.watch(...watch);
   putAll: State["putAll"] = (changes) => this.beneath.putAll(changes);
 
   async put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {

@@ -5,6 +5,7 @@
 import type { Channel, Offset } from "@dogear/shared";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { alone } from "../../server/src/engine/alone.ts";
 import type { Change, Engine, Log } from "../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../server/src/engine/memory/memory-engine.ts";
 import { chance } from "../support/clock.ts";
@@ -198,6 +199,7 @@ class Disk {
     return {
       close: async () => {},
       health: () => this.#memory.health(),
+      peers: alone(chance),
       state: new Proxy(state, {
         get: (target, name) => {
           const value: unknown = Reflect.get(target, name);

@@ -249,6 +249,7 @@ function interruptible(engine: Engine, interrupt: Interrupt): Engine {
   const state = wrapped<State>(engine.state, "putAll", interrupt);
   return {
     state,
+    peers: engine.peers,
     health: () => engine.health(),
     close: () => engine.close(),
     open: async (opened) => wrapped<Log>(await engine.open(opened), "append", interrupt),

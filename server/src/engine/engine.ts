@@ -18,6 +18,9 @@ export interface Engine {
   /** Small records beside the logs: cursors and the like. */
   readonly state: State;
 
+  /** The other hubs on this engine. */
+  readonly peers: Peers;
+
   /** How it is, as far as it knows without looking. */
   health(): Health;
 
@@ -196,7 +199,48 @@ export interface State {
   putAll(changes: readonly Change[]): Promise<readonly number[] | undefined>;
   /** The records whose key starts with `prefix` and is greater than `after`, ordered by key, at most `limit`. */
   list(prefix: string, after?: string, limit?: number): Promise<readonly KeyedEntry[]>;
+  /**
+   * The records whose key starts with `prefix`, as they are and then as they change, whoever changes them; without end,
+   * until `signal` aborts. Of one that changes faster than it is taken, those between may be left out; the last one never is.
+   * Rejects with `unavailable` where it cannot go on: whoever begins anew misses nothing.
+   */
+  watch(prefix: string, signal: AbortSignal): AsyncIterable<Changed>;
 }
+
+/** A record after it changed. */
+export interface Changed {
+  readonly key: string;
+  /** `undefined`: it was removed. */
+  readonly value: Uint8Array | undefined;
+  /** 0 for one that was removed. */
+  readonly version: number;
+}
+
+/** Names a running hub. */
+export type HubId = string;
+
+/**
+ * The hubs that share an engine. What one says to another arrives in the order it was said, or is lost: nothing that must
+ * hold may depend on it. An embedded engine has one hub, who talks to nobody.
+ */
+export interface Peers {
+  /** Names this hub, another one each time an engine is opened: letters and digits. */
+  readonly self: HubId;
+  /** Names the one who hears what is said and answers what is asked under a topic; once for each topic. */
+  on(topic: string, listener: PeerListener): void;
+  /** Says something to another hub. */
+  tell(hub: HubId, topic: string, words: Uint8Array): void;
+  /** Says something to all other hubs. */
+  tellAll(topic: string, words: Uint8Array): void;
+  /**
+   * Asks another hub. Rejects with `unavailable` where it is not there, its listener rejects, or it does not answer within
+   * `timeoutMs` milliseconds: then what it did is not known.
+   */
+  ask(hub: HubId, topic: string, words: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+}
+
+/** Hears what is said, and where it is a question answers it. */
+export type PeerListener = (words: Uint8Array, from: HubId) => Promise<Uint8Array> | undefined;
 
 export interface Entry {
   readonly value: Uint8Array;

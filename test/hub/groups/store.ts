@@ -35,6 +35,8 @@ export class HeldState implements State {
     return keys.map((key) => ({ key, ...(this.#entries.get(key) as Entry) }));
   }
 
+  async *watch(): AsyncGenerator<never> {}
+
   putAll(changes: readonly Change[]): Promise<readonly number[] | undefined> {
     return new Promise((resolve, reject) => {
       const take = (settle: () => void): void => {

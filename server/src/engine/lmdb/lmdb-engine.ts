@@ -10,7 +10,8 @@ import { join } from "node:path";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
-import type { Engine, Health, Log, NamespacePolicy } from "../engine.ts";
+import { alone } from "../alone.ts";
+import type { Engine, Health, Log, NamespacePolicy, Peers } from "../engine.ts";
 import { MemoryLog } from "../memory/memory-log.ts";
 import { Catalog } from "./catalog.ts";
 import { type Environment, openEnvironment } from "./environment.ts";
@@ -34,6 +35,7 @@ export interface LmdbEngineParts {
 
 export class LmdbEngine implements Engine {
   readonly state: LmdbState;
+  readonly peers: Peers;
   readonly #parts: LmdbEngineParts;
   readonly #lock: DataLock;
   readonly #environment: Environment;
@@ -53,6 +55,7 @@ export class LmdbEngine implements Engine {
 
   private constructor(parts: LmdbEngineParts, lock: DataLock, room: Room) {
     this.#parts = parts;
+    this.peers = alone(parts.chance);
     this.#lock = lock;
     this.#room = room;
     this.#environment = openEnvironment(join(parts.data, "state"));

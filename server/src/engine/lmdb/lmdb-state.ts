@@ -14,7 +14,8 @@ import type { Database } from "lmdb";
 import type { Clock } from "../../runtime/clock.ts";
 import { checkChanges } from "../changes.ts";
 import { CommitQueue } from "../commit-queue.ts";
-import type { Change, Entry, KeyedEntry, State } from "../engine.ts";
+import type { Change, Changed, Entry, KeyedEntry, State } from "../engine.ts";
+import { Watchers } from "../watchers.ts";
 import { type Environment, flushed } from "./environment.ts";
 
 export interface LmdbStateParts {
@@ -41,6 +42,7 @@ export class LmdbState implements State {
   readonly #records: Database<Buffer, string>;
   readonly #versions: Database<Buffer, string>;
   readonly #commits: CommitQueue<readonly Change[], readonly number[] | undefined>;
+  readonly #watchers = new Watchers();
   /** The version given last, and the last that may be given before more are reserved. */
   #version: number;
   #reserved: number;
@@ -79,6 +81,10 @@ export class LmdbState implements State {
     return found;
   }
 
+  watch(prefix: string, signal: AbortSignal): AsyncIterable<Changed> {
+    return this.#watchers.watch(prefix, signal, () => this.list(prefix));
+  }
+
   /** Resolves when every change has been answered. */
   async idle(): Promise<void> {
     await this.#commits.idle();
@@ -91,7 +97,10 @@ export class LmdbState implements State {
         ? changes.map((change) => this.#stage(change, staged))
         : undefined,
     );
-    if (staged.size > 0) await this.#write(staged);
+    if (staged.size > 0) {
+      await this.#write(staged);
+      this.#watchers.changed([...staged].map(([key, record]) => ({ key, ...record })));
+    }
     return answers;
   }
 

@@ -1,22 +1,43 @@
-/** The engine that keeps nothing: logs and state live as long as the process. */
+/** The engine that keeps nothing: logs and state live as long as the process. Several hubs may share it. */
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import { type Logger, silentLogger } from "../../runtime/logger.ts";
 import type { Engine, Health, Log, NamespacePolicy, State } from "../engine.ts";
 import { MemoryLog, type MemoryLogParts } from "./memory-log.ts";
+import { Exchange, type MemoryPeers } from "./memory-peers.ts";
 import { MemoryState } from "./memory-state.ts";
 
-export class MemoryEngine implements Engine {
-  readonly state: State = new MemoryState();
-  readonly #logs: MemoryLog[] = [];
-  readonly #parts: MemoryLogParts;
+/** What the hubs on one engine share. */
+interface Shared {
+  readonly state: MemoryState;
+  readonly logs: Map<string, MemoryLog>;
+  readonly exchange: Exchange;
+}
 
-  constructor(parts: { readonly clock: Clock; readonly chance: Chance; readonly logger?: Logger }) {
+export class MemoryEngine implements Engine {
+  readonly state: State;
+  readonly peers: MemoryPeers;
+  readonly #parts: MemoryLogParts;
+  readonly #shared: Shared;
+
+  constructor(parts: { readonly clock: Clock; readonly chance: Chance; readonly logger?: Logger }, shared?: Shared) {
     this.#parts = { logger: silentLogger, ...parts };
+    this.#shared = shared ?? { state: new MemoryState(), logs: new Map(), exchange: new Exchange(parts.clock) };
+    this.state = this.#shared.state;
+    this.peers = this.#shared.exchange.enter(parts.chance);
+  }
+
+  /** The engine of another hub, with the same logs and the same state. */
+  another(): MemoryEngine {
+    return new MemoryEngine(this.#parts, this.#shared);
   }
 
   async open(policy: NamespacePolicy): Promise<Log> {
-    const log = new MemoryLog(policy, this.#parts);
-    this.#logs.push(log);
+    const { logs } = this.#shared;
+    let log = logs.get(policy.namespace);
+    if (log === undefined) {
+      log = new MemoryLog(policy, this.#parts);
+      logs.set(policy.namespace, log);
+    }
     return log;
   }
 
@@ -25,6 +46,8 @@ export class MemoryEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#logs.map((log) => log.close()));
+    this.#shared.exchange.leave(this.peers.self);
+    if ([...this.#shared.exchange.others(this.peers.self)].length > 0) return;
+    await Promise.all([...this.#shared.logs.values()].map((log) => log.close()));
   }
 }

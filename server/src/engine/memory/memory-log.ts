@@ -56,6 +56,7 @@ export class MemoryLog implements Log {
   readonly #ids: RecentIds;
   readonly #removed = new Removed();
   readonly #removal: Removal;
+  readonly #listeners: ((through: Offset) => Promise<void>)[] = [];
   readonly #tail: Tail;
   #stretches: Stretch[] = [];
   #bytes = 0;
@@ -121,7 +122,11 @@ export class MemoryLog implements Log {
   }
 
   beforeRemoval(call: (through: Offset) => Promise<void>): void {
-    this.#removal.listen(call);
+    // One for each hub that shares the log: it is enough that one has seen to it.
+    const count = this.#listeners.push(call);
+    if (count === 1) {
+      this.#removal.listen(async (through) => Promise.any(this.#listeners.map((listener) => listener(through))));
+    }
   }
 
   /** Resolves when every append has been answered. */

@@ -1,9 +1,11 @@
 /** A state store in memory. */
 import { checkChanges } from "../changes.ts";
-import type { Change, Entry, KeyedEntry, State } from "../engine.ts";
+import type { Change, Changed, Entry, KeyedEntry, State } from "../engine.ts";
+import { Watchers } from "../watchers.ts";
 
 export class MemoryState implements State {
   readonly #entries = new Map<string, Entry>();
+  readonly #watchers = new Watchers();
   /** The version given last. */
   #version = 0;
 
@@ -18,7 +20,14 @@ export class MemoryState implements State {
   async putAll(changes: readonly Change[]): Promise<readonly number[] | undefined> {
     checkChanges(changes);
     const asExpected = changes.every(({ key, version }) => (this.#entries.get(key)?.version ?? 0) === version);
-    return asExpected ? changes.map((change) => this.#make(change)) : undefined;
+    if (!asExpected) return undefined;
+    const versions = changes.map((change) => this.#make(change));
+    this.#watchers.changed(changes.map(({ key, value }, i) => ({ key, value, version: versions[i] as number })));
+    return versions;
+  }
+
+  watch(prefix: string, signal: AbortSignal): AsyncIterable<Changed> {
+    return this.#watchers.watch(prefix, signal, () => this.list(prefix));
   }
 
   async list(prefix: string, after = "", limit: number = Number.POSITIVE_INFINITY): Promise<readonly KeyedEntry[]> {
