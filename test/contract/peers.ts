@@ -1,7 +1,7 @@
 /** The part of the engine contract about the hubs that share an engine. An embedded engine has one. */
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../server/src/engine/engine.ts";
-import { Collected } from "../support/waiting.ts";
+import { Collected, eventually } from "../support/waiting.ts";
 import { draft, type Fixture, policy } from "./support.ts";
 
 const bytes = (text: string) => Buffer.from(text);
@@ -12,10 +12,12 @@ export function describePeers({ opened, current }: Fixture): void {
     it("knows itself, and nobody who is not there", async () => {
       await opened();
       const { peers } = current().engine;
-      expect(peers.self).toMatch(/^[0-9A-Za-z]{8,}$/);
+      expect(peers.self).toMatch(/^[0-9A-Za-z-]+$/);
       await expect(peers.ask("nobody", "topic", bytes("?"), 5_000)).rejects.toMatchObject({ code: "unavailable" });
       peers.tell("nobody", "topic", bytes("hello"));
       peers.tellAll("topic", bytes("hello"));
+      expect(peers.isThere(peers.self)).toBe(true);
+      expect(peers.others).toEqual([]);
     });
 
     /** Does something with two hubs, where there can be two. */
@@ -44,6 +46,20 @@ export function describePeers({ opened, current }: Fixture): void {
       });
     });
 
+    it("knows which hubs are there, and is told of one that stops", async () => {
+      await opened();
+      const other = await current().another?.();
+      if (other === undefined) return;
+      const { peers } = current().engine;
+      const gone = new Collected<string>();
+      peers.onGone(gone.add);
+      await eventually(() => peers.others.includes(other.peers.self));
+      expect(peers.isThere(other.peers.self)).toBe(true);
+      await other.close();
+      expect(await gone.reach(1)).toEqual([other.peers.self]);
+      expect(peers.isThere(other.peers.self)).toBe(false);
+    });
+
     it("answers what one asks another, and says where it cannot", async () => {
       await withTwo(async (one, other) => {
         other.peers.on("echo", async (words) => bytes(`${text(words)}!`));
@@ -51,8 +67,9 @@ export function describePeers({ opened, current }: Fixture): void {
         other.peers.on("fails", () => Promise.reject(new Error("no")));
         const ask = (topic: string, ms = 5_000) => one.peers.ask(other.peers.self, topic, bytes("hello"), ms);
         expect(text(await ask("echo"))).toBe("hello!");
-        for (const asking of [ask("never", 10), ask("fails"), ask("unheard")]) {
-          await expect(asking).rejects.toMatchObject({ code: "unavailable" });
+        await expect(ask("never", 10)).rejects.toMatchObject({ code: "unavailable" });
+        for (const topic of ["fails", "unheard"]) {
+          await expect(ask(topic)).rejects.toMatchObject({ code: "unavailable" });
         }
       });
     });

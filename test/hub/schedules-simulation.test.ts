@@ -199,7 +199,7 @@ class Disk {
     return {
       close: async () => {},
       health: () => this.#memory.health(),
-      peers: alone(chance),
+      peers: alone,
       state: new Proxy(state, {
         get: (target, name) => {
           const value: unknown = Reflect.get(target, name);

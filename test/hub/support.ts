@@ -1,5 +1,6 @@
 /** Parts of a hub for tests: a clock that is moved by hand, and a log whose appends are answered by hand. */
 import { defaultLimits, type Limits } from "@dogear/shared";
+import { alone } from "../../server/src/engine/alone.ts";
 import type { Appended, Draft, Engine, Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../server/src/engine/memory/memory-engine.ts";
 import { Hub, type HubParts } from "../../server/src/hub/hub.ts";
@@ -147,6 +148,7 @@ export async function memoryHub(
   const logs: HeldLog[] = [];
   const engine: Engine = {
     state: memory.state,
+    peers: alone,
     health: () => memory.health(),
     close: () => memory.close(),
     open: async (opened) => {

@@ -64,3 +64,12 @@ export class Door {
     this.#open();
   }
 }
+
+/** Resolves when something holds that nobody tells about: it is looked at in every turn of the event loop. */
+export async function eventually(holds: () => boolean): Promise<void> {
+  const failure = new Error(`It did not come to hold within ${waitMs} ms: ${holds}`);
+  for (const since = Date.now(); !holds(); ) {
+    if (Date.now() - since > waitMs) throw failure;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,14 +1,16 @@
-/** The peers of a hub that has none: its engine is its own. */
+/** The peers of a hub that has none: its engine is its own. It bears the same name each time, since nobody else can. */
 import { dogearError } from "@dogear/shared";
-import type { Chance } from "../runtime/clock.ts";
 import type { HubId, Peers } from "./engine.ts";
 
-export function alone(chance: Chance): Peers {
-  return {
-    self: chance.id() as HubId,
-    on: () => {},
-    tell: () => {},
-    tellAll: () => {},
-    ask: () => Promise.reject(dogearError("unavailable", "There is no other hub.")),
-  };
-}
+const self: HubId = "embedded";
+
+export const alone: Peers = {
+  self,
+  others: [],
+  isThere: (hub) => hub === self,
+  onGone: () => {},
+  on: () => {},
+  tell: () => {},
+  tellAll: () => {},
+  ask: () => Promise.reject(dogearError("unavailable", "There is no other hub.")),
+};

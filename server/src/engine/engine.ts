@@ -224,8 +224,20 @@ export type HubId = string;
  * hold may depend on it. An embedded engine has one hub, who talks to nobody.
  */
 export interface Peers {
-  /** Names this hub, another one each time an engine is opened: letters and digits. */
+  /**
+   * Names this hub, in letters and digits. Where hubs can share the engine it is another one each time the engine is
+   * opened.
+   */
   readonly self: HubId;
+  /** The other hubs that were heard of lately. */
+  readonly others: readonly HubId[];
+  /**
+   * Whether a hub is there, as far as this one can know: it was heard of within `silentMs`, or this one has not listened
+   * for so long yet. One that stood still may be wrong about others, and others about it.
+   */
+  isThere(hub: HubId): boolean;
+  /** Adds one who is told when another hub is there no more: it has stopped, or was not heard of. */
+  onGone(listener: (hub: HubId) => void): void;
   /** Names the one who hears what is said and answers what is asked under a topic; once for each topic. */
   on(topic: string, listener: PeerListener): void;
   /** Says something to another hub. */
@@ -238,6 +250,9 @@ export interface Peers {
    */
   ask(hub: HubId, topic: string, words: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
 }
+
+/** A hub that others have not heard of for so long counts as gone, in milliseconds. */
+export const silentMs = 5_000;
 
 /** Hears what is said, and where it is a question answers it. */
 export type PeerListener = (words: Uint8Array, from: HubId) => Promise<Uint8Array> | undefined;

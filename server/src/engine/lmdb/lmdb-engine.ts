@@ -35,7 +35,7 @@ export interface LmdbEngineParts {
 
 export class LmdbEngine implements Engine {
   readonly state: LmdbState;
-  readonly peers: Peers;
+  readonly peers: Peers = alone;
   readonly #parts: LmdbEngineParts;
   readonly #lock: DataLock;
   readonly #environment: Environment;
@@ -55,7 +55,6 @@ export class LmdbEngine implements Engine {
 
   private constructor(parts: LmdbEngineParts, lock: DataLock, room: Room) {
     this.#parts = parts;
-    this.peers = alone(parts.chance);
     this.#lock = lock;
     this.#room = room;
     this.#environment = openEnvironment(join(parts.data, "state"));

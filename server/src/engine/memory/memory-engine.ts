@@ -31,6 +31,11 @@ export class MemoryEngine implements Engine {
     return new MemoryEngine(this.#parts, this.#shared);
   }
 
+  /** Makes the hub of this engine one that others do not hear of, nor it of them; or undoes it. */
+  silence(silent: boolean): void {
+    this.#shared.exchange.silence(this.peers.self, silent);
+  }
+
   async open(policy: NamespacePolicy): Promise<Log> {
     const { logs } = this.#shared;
     let log = logs.get(policy.namespace);
@@ -47,7 +52,7 @@ export class MemoryEngine implements Engine {
 
   async close(): Promise<void> {
     this.#shared.exchange.leave(this.peers.self);
-    if ([...this.#shared.exchange.others(this.peers.self)].length > 0) return;
+    if (this.peers.others.length > 0) return;
     await Promise.all([...this.#shared.logs.values()].map((log) => log.close()));
   }
 }

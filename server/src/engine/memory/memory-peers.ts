@@ -7,6 +7,8 @@ import type { HubId, PeerListener, Peers } from "../engine.ts";
 export class Exchange {
   readonly #clock: Clock;
   readonly #peers = new Map<HubId, MemoryPeers>();
+  /** Those who said nothing for long. */
+  readonly #silent = new Set<HubId>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -20,15 +22,28 @@ export class Exchange {
 
   leave(self: HubId): void {
     this.#peers.delete(self);
+    this.#tellGone(self);
   }
 
-  others(self: HubId): Iterable<HubId> {
-    return [...this.#peers.keys()].filter((id) => id !== self);
+  /** A hub is not heard of, and hears nothing, any more; or again. */
+  silence(self: HubId, silent: boolean): void {
+    if (silent) this.#silent.add(self);
+    else this.#silent.delete(self);
+    if (silent) this.#tellGone(self);
+  }
+
+  others(self: HubId): readonly HubId[] {
+    return [...this.#peers.keys()].filter((id) => id !== self && !this.#silent.has(id));
   }
 
   async deliver(to: HubId, topic: string, words: Uint8Array, from: HubId): Promise<Uint8Array | undefined> {
     await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    if (this.#silent.has(from) || this.#silent.has(to)) return undefined;
     return this.#peers.get(to)?.hear(topic, words, from);
+  }
+
+  #tellGone(gone: HubId): void {
+    for (const peers of this.#peers.values()) if (peers.self !== gone) peers.gone(gone);
   }
 }
 
@@ -37,11 +52,28 @@ export class MemoryPeers implements Peers {
   readonly #exchange: Exchange;
   readonly #clock: Clock;
   readonly #listeners = new Map<string, PeerListener>();
+  readonly #goneListeners: ((hub: HubId) => void)[] = [];
 
   constructor(self: HubId, exchange: Exchange, clock: Clock) {
     this.self = self;
     this.#exchange = exchange;
     this.#clock = clock;
+  }
+
+  get others(): readonly HubId[] {
+    return this.#exchange.others(this.self);
+  }
+
+  isThere(hub: HubId): boolean {
+    return hub === this.self || this.others.includes(hub);
+  }
+
+  onGone(listener: (hub: HubId) => void): void {
+    this.#goneListeners.push(listener);
+  }
+
+  gone(hub: HubId): void {
+    for (const listener of this.#goneListeners) this.#clock.soon(() => listener(hub));
   }
 
   on(topic: string, listener: PeerListener): void {
