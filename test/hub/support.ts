@@ -137,18 +137,21 @@ interface MemoryHubOptions extends Partial<Pick<HubParts, "access" | "hit">> {
   readonly namespaces?: readonly string[];
   readonly overrides?: Partial<Log>;
   readonly limits?: Partial<Limits>;
+  readonly policy?: Partial<NamespacePolicy>;
+  /** One that other hubs share; otherwise the hub has its own. */
+  readonly engine?: MemoryEngine;
 }
 
 /** A hub in memory, which says of its logs that they are on disk so that cursors may be kept. */
 export async function memoryHub(
   clock: Clock,
-  { namespaces = ["default"], overrides = {}, ...parts }: MemoryHubOptions = {},
+  { namespaces = ["default"], overrides = {}, engine: engineOfSeveral, ...parts }: MemoryHubOptions = {},
 ): Promise<{ readonly hub: Hub; readonly logs: readonly HeldLog[] }> {
-  const memory = new MemoryEngine({ clock, chance });
+  const memory = engineOfSeveral ?? new MemoryEngine({ clock, chance });
   const logs: HeldLog[] = [];
   const engine: Engine = {
     state: memory.state,
-    peers: alone,
+    peers: engineOfSeveral?.peers ?? alone,
     health: () => memory.health(),
     close: () => memory.close(),
     open: async (opened) => {
@@ -158,7 +161,7 @@ export async function memoryHub(
       return held.log;
     },
   };
-  const policies = namespaces.map((namespace) => ({ ...policy, namespace }));
+  const policies = namespaces.map((namespace) => ({ ...policy, ...parts.policy, namespace }));
   const hub = await Hub.open({
     engine,
     clock,

@@ -90,8 +90,8 @@ export class Access {
   readonly #remembered = new Map<string, Remembered>();
 
   static async open(parts: AccessParts): Promise<Access> {
-    const { state, clock, policy } = parts;
-    return new Access(parts, await Revocations.open(state, clock, policy.tokens?.lifetimeMsMax));
+    const { policy } = parts;
+    return new Access(parts, await Revocations.open({ ...parts, lifetimeMsMax: policy.tokens?.lifetimeMsMax }));
   }
 
   private constructor(parts: AccessParts, revocations: Revocations) {
@@ -138,6 +138,21 @@ export class Access {
 
   hasExpired({ expires }: Principal): boolean {
     return expires !== undefined && expires <= this.#parts.clock.now();
+  }
+
+  /** Adds one who is told when tokens were revoked, by whichever hub. */
+  onRevoked(listener: () => void): void {
+    this.#revocations.onRevoked(listener);
+  }
+
+  /** Takes note of what other hubs have revoked so far. */
+  learnRevocations(): Promise<void> {
+    return this.#revocations.learn();
+  }
+
+  /** Learns of nothing any more. */
+  close(): void {
+    this.#revocations.close();
   }
 
   /** Revokes tokens; resolves once that is durable. Sessions that came with one are to be ended by whoever knows them. */

@@ -3,7 +3,9 @@
  * anyone hears of it, so that a restart forgets none.
  */
 import type { State } from "../engine/engine.ts";
+import { keepWatching } from "../engine/keep-watching.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
 import type { Principal } from "./principal.ts";
 
 export type Revocation =
@@ -23,30 +25,55 @@ const prefix = "revoked/";
 /** Where nothing says how long tokens live, a revocation is kept this long: 400 days. */
 const defaultLifetimeMs = 400 * 24 * 60 * 60_000;
 
+export interface RevocationsParts {
+  readonly state: State;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly lifetimeMsMax: number | undefined;
+}
+
 /** Tries to store what another hub stores at the same time. */
 const triesMax = 10;
 
 export class Revocations {
-  readonly #state: State;
-  readonly #clock: Clock;
-  readonly #lifetimeMs: number;
+  readonly #parts: RevocationsParts;
   readonly #revoked = new Map<string, Stored>();
+  readonly #listeners: (() => void)[] = [];
+  readonly #stop = new AbortController();
 
-  static async open(state: State, clock: Clock, lifetimeMsMax: number | undefined): Promise<Revocations> {
-    const revocations = new Revocations(state, clock, lifetimeMsMax ?? defaultLifetimeMs);
-    const entries = await state.list(prefix);
-    for (const { key, value, version } of entries) {
-      const stored = decode(value);
-      if (stored.until > clock.now()) revocations.#revoked.set(key, stored);
-      else await state.putAll([{ key, value: undefined, version }]);
-    }
+  static async open(parts: RevocationsParts): Promise<Revocations> {
+    const revocations = new Revocations(parts);
+    await revocations.learn();
+    void keepWatching(prefix, parts, revocations.#stop.signal, ({ key, value }) => {
+      if (value === undefined) return;
+      revocations.#revoked.set(key, decode(value));
+      for (const listener of revocations.#listeners) listener();
+    });
     return revocations;
   }
 
-  private constructor(state: State, clock: Clock, lifetimeMs: number) {
-    this.#state = state;
-    this.#clock = clock;
-    this.#lifetimeMs = lifetimeMs;
+  private constructor(parts: RevocationsParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes note of what is stored, and forgets what may be forgotten. */
+  async learn(): Promise<void> {
+    const { state, clock } = this.#parts;
+    for (const { key, value, version } of await state.list(prefix)) {
+      const stored = decode(value);
+      if (stored.until > clock.now()) this.#revoked.set(key, stored);
+      else await state.putAll([{ key, value: undefined, version }]);
+    }
+  }
+
+  /** Adds one who is told when something was revoked, by whichever hub. */
+  onRevoked(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Learns of nothing any more. */
+  close(): void {
+    this.#stop.abort();
   }
 
   isRevoked({ user, tokenId, issued, revocable }: Principal): boolean {
@@ -60,9 +87,9 @@ export class Revocations {
   async revoke(revocation: Revocation): Promise<void> {
     const key = "token" in revocation ? tokenKey(revocation.token) : userKey(revocation.user);
     for (let tries = 0; tries < triesMax; tries++) {
-      const entry = await this.#state.get(key);
+      const entry = await this.#parts.state.get(key);
       const stored = this.#after(revocation, entry && decode(entry.value));
-      if ((await this.#state.put(key, encode(stored), entry?.version ?? 0)) !== undefined) {
+      if ((await this.#parts.state.put(key, encode(stored), entry?.version ?? 0)) !== undefined) {
         this.#revoked.set(key, stored);
         return;
       }
@@ -72,10 +99,11 @@ export class Revocations {
 
   /** What is to be stored: a revocation is never taken back by an older one. */
   #after(revocation: Revocation, stored: Stored | undefined): Stored {
-    const now = this.#clock.now();
-    if ("token" in revocation) return { until: now + this.#lifetimeMs };
+    const { clock, lifetimeMsMax = defaultLifetimeMs } = this.#parts;
+    const now = clock.now();
+    if ("token" in revocation) return { until: now + lifetimeMsMax };
     const before = Math.max(revocation.before, stored?.before ?? 0);
-    return { before, until: Math.max(before, now) + this.#lifetimeMs };
+    return { before, until: Math.max(before, now) + lifetimeMsMax };
   }
 }
 

@@ -8,11 +8,12 @@ import {
   type Action,
   type ChannelReport,
   type CursorReport,
+  DogearError,
   dogearError,
-  type GroupReport,
   type NamespaceReport,
   type Offset,
   type Pattern,
+  type SessionReport,
 } from "@dogear/shared";
 import { type Access, forbidden } from "../access/access.ts";
 import type { Permissions } from "../access/capabilities.ts";
@@ -20,9 +21,10 @@ import type { Revocation } from "../access/revocations.ts";
 import { epochOf } from "../engine/lineage.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { GroupLags } from "../runtime/metrics.ts";
+import type { Colleagues } from "./colleagues.ts";
 import type { CursorName, Cursors, StoredCursor } from "./cursors.ts";
 import type { Group } from "./groups/group.ts";
-import type { Groups } from "./groups/groups.ts";
+import type { GroupName, Groups } from "./groups/groups.ts";
 import { browse, lagsOf, reportOn } from "./groups/report.ts";
 import { lagAfter } from "./lag.ts";
 import type { Namespace } from "./namespace.ts";
@@ -37,6 +39,7 @@ export interface AdministrationParts {
   readonly cursors: Cursors;
   readonly groups: Groups;
   readonly schedules: Schedules;
+  readonly colleagues: Colleagues;
   readonly namespaces: ReadonlyMap<string, Namespace>;
   namespace(pattern: Pattern): Namespace;
 }
@@ -50,13 +53,19 @@ const defaultLimit = 100;
 
 const everything = ">" as Pattern;
 
+/** Under which one hub asks another for what only that one can do. */
+const topic = "action";
+
+/** Whoever asks from another hub was found there to be allowed to. */
+const allowedThere: Permissions = { may: () => true, mayAnywhere: () => true };
+
 export class Administration {
   readonly #parts: AdministrationParts;
   readonly #handlers: Handlers;
 
   constructor(parts: AdministrationParts) {
     this.#parts = parts;
-    const report = (action: GroupAction, who: Permissions) => this.#changed(action, who, async () => {});
+    parts.colleagues.serve<Action>(topic, (action) => this.#here(action));
     this.#handlers = {
       cancel: async ({ id }, who) => {
         await parts.schedules.cancel(id, (channel) => who.may("publish", channel) || who.may("admin", channel));
@@ -71,18 +80,14 @@ export class Administration {
       "show-cursor": (action, who) => this.#showCursor(action, who),
       "reset-cursor": (action, who) => this.#resetCursor(action, who),
       "list-groups": (action, who) => this.#listGroups(action, who),
-      "show-group": report,
-      "pause-group": (action, who) => this.#changed(action, who, (group) => group.pause(true)),
-      "resume-group": (action, who) => this.#changed(action, who, (group) => group.pause(false)),
-      "reset-group": (action, who) =>
-        this.#changed(action, who, async (group) =>
-          group.reset((await startIn(group.namespace.log, action.to)).offset),
-        ),
-      "delete-group": (action, who) => this.#deleteGroup(action, who),
-      "browse-group": async ({ after = 0 as Offset, limit = defaultLimit, ...action }, who) =>
-        browse(await this.#group(action, who), after, limit, parts.clock),
-      redrive: (action, who) => this.#changed(action, who, (group) => group.redrive("start")),
-      "cancel-redrive": (action, who) => this.#changed(action, who, (group) => group.redrive("cancel")),
+      "show-group": (action, who) => this.#atOwner(action, who),
+      "pause-group": (action, who) => this.#atOwner(action, who),
+      "resume-group": (action, who) => this.#atOwner(action, who),
+      "reset-group": (action, who) => this.#atOwner(action, who),
+      "delete-group": (action, who) => this.#atOwner(action, who),
+      "browse-group": (action, who) => this.#atOwner(action, who),
+      redrive: (action, who) => this.#atOwner(action, who),
+      "cancel-redrive": (action, who) => this.#atOwner(action, who),
     };
   }
 
@@ -100,7 +105,7 @@ export class Administration {
   /** How far behind groups are, as the metrics tell it. */
   async lags(): Promise<GroupLags> {
     const { groups, clock } = this.#parts;
-    return lagsOf(await groups.all(), clock);
+    return lagsOf(await groups.allHere(), clock);
   }
 
   async #listNamespaces(who: Permissions): Promise<unknown> {
@@ -140,28 +145,47 @@ export class Administration {
 
   async #listSessions({ after = "", limit = defaultLimit }: Listing, who: Permissions): Promise<unknown> {
     if (!who.may("admin", everything)) throw forbidden("admin", everything);
-    const found = this.#parts.roster.list(after, limit + 1);
-    const sessions = found.slice(0, limit).map((attendee) => attendee.report());
+    const asked = { do: "list-sessions", after, limit: limit + 1 } as const;
+    const there = await this.#parts.colleagues.askAll<readonly SessionReport[]>(topic, asked);
+    const found = [...this.#sessionsHere(asked), ...there.flat()].sort((a, b) => (a.session < b.session ? -1 : 1));
+    const sessions = found.slice(0, limit);
     return { sessions, ...(found.length > limit && { next: sessions.at(-1)?.session }) };
+  }
+
+  #sessionsHere({ after = "", limit = defaultLimit }: Listing): readonly SessionReport[] {
+    return this.#parts.roster.list(after, limit).map((attendee) => attendee.report());
   }
 
   async #disconnect({ session }: ActionOf<"disconnect">, who: Permissions): Promise<null> {
     if (!who.may("admin", everything)) throw forbidden("admin", everything);
-    const attendee = this.#parts.roster.find(session);
-    if (attendee === undefined) throw dogearError("unknown-session");
-    attendee.close("disconnected");
+    const there = async () => this.#parts.colleagues.askAll<boolean>(topic, { do: "disconnect", session });
+    if (!this.#disconnectHere(session) && !(await there()).includes(true)) throw dogearError("unknown-session");
     return null;
   }
 
+  #disconnectHere(session: string): boolean {
+    const attendee = this.#parts.roster.find(session);
+    attendee?.close("disconnected");
+    return attendee !== undefined;
+  }
+
   async #revoke({ token, user, before }: ActionOf<"revoke">, who: Permissions): Promise<unknown> {
-    const { access, roster, clock } = this.#parts;
+    const { access, clock, colleagues } = this.#parts;
     if (!who.may("admin", everything)) throw forbidden("admin", everything);
     const revocations: Revocation[] = [];
     if (token !== undefined) revocations.push({ token });
     if (user !== undefined) revocations.push({ user, before: before ?? clock.now() });
     if (revocations.length === 0) throw dogearError("invalid-request", "It names neither a `token` nor a `user`.");
     for (const revocation of revocations) await access.revoke(revocation);
-    return { sessions: roster.close("revoked", ({ principal }) => access.isRevoked(principal)) };
+    const here = this.endRevoked();
+    const there = await colleagues.askAll<number>(topic, { do: "revoke" });
+    return { sessions: there.reduce((sum, count) => sum + count, here) };
+  }
+
+  /** Ends every session here that came with a revoked token; returns how many. */
+  endRevoked(): number {
+    const { access, roster } = this.#parts;
+    return roster.close("revoked", ({ principal }) => access.isRevoked(principal));
   }
 
   async #listCursors({ after = "", limit = defaultLimit }: Listing, who: Permissions): Promise<unknown> {
@@ -208,30 +232,77 @@ export class Administration {
   }
 
   async #listGroups({ after = "", limit = defaultLimit }: Listing, who: Permissions): Promise<unknown> {
-    const all = await this.#parts.groups.all();
-    const keyed = all
-      .filter((group) => who.may("admin", group.head.pattern))
-      .map((group) => ({ key: `${group.namespace.policy.namespace}/${group.name}`, group }));
+    const keyed = this.#parts.groups
+      .all()
+      .filter(({ pattern }) => who.may("admin", pattern))
+      .map((group) => ({ key: `${group.namespace}/${group.name}`, group }));
     const found = keyed.filter(({ key }) => key > after).slice(0, limit + 1);
-    const groups = await Promise.all(found.slice(0, limit).map(({ group }) => reportOn(group, this.#parts.clock)));
+    const reports = await Promise.all(found.slice(0, limit).map(({ group }) => this.#showGroup(group)));
+    const groups = reports.filter((report) => report !== undefined);
     return { groups, ...(found.length > limit && { next: found[limit - 1]?.key }) };
   }
 
-  async #deleteGroup(action: GroupAction, who: Permissions): Promise<GroupReport> {
-    const group = await this.#group(action, who);
-    const report = await reportOn(group, this.#parts.clock);
-    await this.#parts.groups.delete(group);
-    return report;
+  /** A report on a group, wherever it is; `undefined` where it was deleted meanwhile. */
+  async #showGroup({ namespace, name }: GroupName): Promise<unknown> {
+    try {
+      return await this.#atOwner({ do: "show-group", group: name, namespace }, allowedThere);
+    } catch (error) {
+      if (error instanceof DogearError && error.code === "unknown-group") return undefined;
+      throw error;
+    }
   }
 
-  async #changed(action: GroupAction, who: Permissions, change: (group: Group) => Promise<void>): Promise<GroupReport> {
-    const group = await this.#group(action, who);
-    await change(group);
-    return reportOn(group, this.#parts.clock);
+  /** Does what somebody asks of a group, or has the hub do it that owns the group. */
+  async #atOwner(action: GroupAction, who: Permissions): Promise<unknown> {
+    const { groups, colleagues } = this.#parts;
+    const name = groups.find(action.group, action.namespace, (pattern) => who.may("admin", pattern));
+    const group = await groups.here(name);
+    if (group !== undefined) return this.#perform(group, action);
+    const { namespace, hub } = name;
+    if (hub === undefined || hub === colleagues.self) throw dogearError("unknown-group");
+    return colleagues.ask(hub, topic, { ...action, namespace });
   }
 
-  #group({ group, namespace }: GroupAction, who: Permissions): Promise<Group> {
-    return this.#parts.groups.find(group, namespace, (pattern) => who.may("admin", pattern));
+  /** What another hub asks for. */
+  async #here(action: Action): Promise<unknown> {
+    if ("group" in action) {
+      const name = this.#parts.groups.find(action.group, action.namespace, () => true);
+      const group = await this.#parts.groups.here(name);
+      if (group === undefined) throw dogearError("unavailable", "Another hub has the group now.");
+      return this.#perform(group, action);
+    }
+    if (action.do === "list-sessions") return this.#sessionsHere(action);
+    if (action.do === "disconnect") return this.#disconnectHere(action.session);
+    if (action.do === "revoke") {
+      await this.#parts.access.learnRevocations();
+      return this.endRevoked();
+    }
+    throw dogearError("invalid-request");
+  }
+
+  async #perform(group: Group, action: GroupAction): Promise<unknown> {
+    const { groups, clock } = this.#parts;
+    switch (action.do) {
+      case "browse-group":
+        return browse(group, action.after ?? (0 as Offset), action.limit ?? defaultLimit, clock);
+      case "delete-group": {
+        const report = await reportOn(group, clock);
+        await groups.delete(group);
+        return report;
+      }
+      case "pause-group":
+      case "resume-group":
+        await group.pause(action.do === "pause-group");
+        break;
+      case "reset-group":
+        await group.reset((await startIn(group.namespace.log, action.to)).offset);
+        break;
+      case "redrive":
+      case "cancel-redrive":
+        await group.redrive(action.do === "redrive" ? "start" : "cancel");
+        break;
+    }
+    return reportOn(group, clock);
   }
 }
 
@@ -264,7 +335,4 @@ interface Listing {
   readonly limit?: number | undefined;
 }
 
-interface GroupAction {
-  readonly group: string;
-  readonly namespace?: string | undefined;
-}
+type GroupAction = Extract<Action, { group: string }>;

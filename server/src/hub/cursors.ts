@@ -66,6 +66,19 @@ interface Claim {
   readonly takenOver: Holder["takenOver"];
 }
 
+/** A cursor that was claimed, as one hub tells it the others. */
+export interface ClaimedElsewhere {
+  readonly key: string;
+  readonly why: Taken;
+}
+
+export interface CursorsParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Told of each claim once it is durable, so that another hub's holder need not find out by itself. */
+  readonly claimed?: (claimed: ClaimedElsewhere) => void;
+}
+
 /** How long what was acknowledged may wait to be stored. */
 const flushMs = 250;
 
@@ -84,10 +97,21 @@ export class Cursors {
   #flushing: Promise<void> | undefined;
   #scheduled = false;
 
-  constructor(state: State, { clock, logger }: { clock: Clock; logger: Logger }) {
+  readonly #tellOthers: (claimed: ClaimedElsewhere) => void;
+
+  constructor(state: State, { clock, logger, claimed = () => {} }: CursorsParts) {
     this.#state = state;
     this.#clock = clock;
     this.#logger = logger;
+    this.#tellOthers = claimed;
+  }
+
+  /** Another hub says that it has claimed a cursor: where that is so, whoever holds it here does not any more. */
+  async claimedElsewhere({ key, why }: ClaimedElsewhere): Promise<void> {
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    const stored = await this.#load(key);
+    if (stored !== undefined && stored.record.fence > held.record.fence) this.#lost(held, why);
   }
 
   /**
@@ -166,6 +190,7 @@ export class Cursors {
     }
     if (held !== undefined) this.#dirty.delete(held);
     this.#held.set(claimed.key, claimed);
+    this.#tellOthers({ key: claimed.key, why: claim.why });
     held?.holder?.takenOver(claim.why);
     return this.#handle(claimed, positionOf(claimed.record));
   }
@@ -224,9 +249,9 @@ export class Cursors {
   }
 
   /** Another hub claimed the cursor. */
-  #lost(held: Held): void {
+  #lost(held: Held, why: Taken = "taken-over"): void {
     if (this.#held.get(held.key) !== held) return;
-    held.holder?.takenOver("taken-over");
+    held.holder?.takenOver(why);
     this.#drop(held);
   }
 

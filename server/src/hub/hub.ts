@@ -13,14 +13,18 @@ import {
 } from "@dogear/shared";
 import { Access, type AccessParts } from "../access/access.ts";
 import type { LimitHit } from "../access/quotas.ts";
-import type { Appended, Engine } from "../engine/engine.ts";
+import type { Appended, Engine, State } from "../engine/engine.ts";
 import { epochOf } from "../engine/lineage.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Administration } from "./administration.ts";
-import { type Cursor, Cursors, type Taken } from "./cursors.ts";
+import { Colleagues } from "./colleagues.ts";
+import { type ClaimedElsewhere, type Cursor, Cursors, type Taken } from "./cursors.ts";
 import { Groups } from "./groups/groups.ts";
+import { RemoteMembers } from "./groups/remote-members.ts";
+import { Links } from "./links.ts";
 import { type HubPolicy, Namespace } from "./namespace.ts";
+import { Ownership } from "./ownership.ts";
 import { type From, type Start, startIn } from "./place.ts";
 import { Roster } from "./roster.ts";
 import { Schedules } from "./schedules/schedules.ts";
@@ -66,6 +70,28 @@ export interface ProducerHello {
 /** A configured namespace would split a name: its channels already have messages in `default`. */
 export class SplitNamespaceError extends Error {}
 
+/** The parts of a hub that is open. */
+interface Opened extends Omit<HubParts, "access"> {
+  readonly hit: LimitHit;
+  readonly state: State;
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly ownership: Ownership;
+  readonly colleagues: Colleagues;
+  readonly links: Links;
+  readonly groups: Groups;
+  readonly schedules: Schedules;
+  readonly access: Access;
+}
+
+/** What one hub asks others to be done with before it is removed. */
+interface Retirement {
+  readonly namespace: string;
+  readonly through: Offset;
+}
+
+/** How long after a revocation sessions end that were not ended by whoever revoked. */
+const revokedMs = 500;
+
 export class Hub {
   readonly turns: Turns;
   readonly groups: Groups;
@@ -75,7 +101,7 @@ export class Hub {
   readonly hit: LimitHit;
   readonly roster: Roster = new Roster();
   readonly administration: Administration;
-  readonly #parts: HubParts;
+  readonly #parts: Opened;
   readonly #namespaces: ReadonlyMap<string, Namespace>;
   readonly #cursors: Cursors;
   #cancelKeeping: () => void = () => {};
@@ -95,36 +121,49 @@ export class Hub {
       namespaces.set(policy.namespace, namespace);
     }
     await refuseSplitNames(namespaces);
-    const { state } = parts.engine;
+    const { state, peers } = parts.engine;
     const { groupUnsettledMax, scheduledMax } = parts.limits;
-    const groups = await Groups.open({ ...parts, state, namespaces, unsettledMax: groupUnsettledMax });
-    const schedules = await Schedules.open({ ...parts, state, namespaces, scheduledMax });
+    const ownership = await Ownership.open({ ...parts, state, peers });
+    const colleagues = new Colleagues(peers);
+    const links: Links = new Links({
+      ...parts,
+      peers,
+      accept: (link) => new RemoteMembers(link, (declared) => groups.findHere(declared)),
+    });
+    const shared = { ...parts, state, peers, ownership, colleagues, links, namespaces };
+    const groups = await Groups.open({ ...shared, unsettledMax: groupUnsettledMax });
+    const schedules = await Schedules.open({ ...shared, scheduledMax });
     const { hit = () => {} } = parts;
     const access = await Access.open({ ...parts, ...(parts.access ?? openAccess), state, hit });
-    hub = new Hub({ ...parts, hit }, namespaces, groups, schedules, access);
+    hub = new Hub({ ...shared, hit, groups, schedules, access });
     return hub;
   }
 
-  private constructor(
-    parts: HubParts & { readonly hit: LimitHit },
-    namespaces: ReadonlyMap<string, Namespace>,
-    groups: Groups,
-    schedules: Schedules,
-    access: Access,
-  ) {
+  private constructor(parts: Opened) {
+    const { namespaces, groups, schedules, access, colleagues } = parts;
     this.#parts = parts;
     this.#namespaces = namespaces;
     this.groups = groups;
     this.schedules = schedules;
     this.access = access;
     this.hit = parts.hit;
-    this.#cursors = new Cursors(parts.engine.state, parts);
+    this.#cursors = new Cursors(parts.state, {
+      ...parts,
+      claimed: (claimed) => colleagues.tellAll("cursor", claimed),
+    });
+    colleagues.serve<ClaimedElsewhere>("cursor", (claimed) => this.#cursors.claimedElsewhere(claimed));
+    colleagues.serve<Retirement>("retire", ({ namespace, through }) =>
+      groups.retire(namespaces.get(namespace) as Namespace, through),
+    );
+    // Whoever revokes ends the sessions at once, and counts them; this is for what was not heard of.
+    access.onRevoked(() => void parts.clock.after(revokedMs, () => this.administration.endRevoked()));
     this.turns = new Turns(parts.clock);
     this.administration = new Administration({
       clock: parts.clock,
       cursors: this.#cursors,
       groups,
       schedules,
+      colleagues,
       namespace: (pattern) => this.namespace(pattern),
       access,
       roster: this.roster,
@@ -141,8 +180,9 @@ export class Hub {
   async produce(user: string, { id, settled, refused, seen }: ProducerHello): Promise<Sequencer | undefined> {
     const name = scoped(user, id);
     let used = this.#producers.get(name);
-    if (used === undefined) {
-      used = { sequencer: this.#sequencer(name, seen), uses: 0 };
+    // A session that is left here may not know what went through another hub since.
+    if (used === undefined || (await used.sequencer.catch(() => undefined))?.hasSeen(settled) === false) {
+      used = { sequencer: this.#sequencer(name, seen), uses: this.#producers.get(name)?.uses ?? 0 };
       this.#producers.set(name, used);
     }
     used.uses++;
@@ -197,8 +237,12 @@ export class Hub {
   /** Stores what was acknowledged and stops following. The engine stays open. */
   async close(): Promise<void> {
     this.#cancelKeeping();
+    const { access, links, ownership } = this.#parts;
+    access.close();
     await this.schedules.close();
     await this.groups.close();
+    links.close();
+    ownership.close();
     for (const namespace of this.#namespaces.values()) namespace.stop();
     await this.#cursors.flush();
   }
@@ -222,9 +266,23 @@ export class Hub {
     });
   }
 
-  /** What is about to be removed from a log is seen to by everyone who is not done with it. */
+  /**
+   * What is about to be removed from a log is seen to by everyone who is not done with it. Of several hubs it is the one
+   * that sees to the namespace's schedules who asks for it; the others wait until it is their turn.
+   */
   async #retire(namespace: Namespace, through: Offset): Promise<void> {
-    await Promise.all([this.groups.retire(namespace, through), this.schedules.retire(namespace, through)]);
+    const { groups, schedules } = this;
+    await schedules.owning(namespace);
+    const name = namespace.policy.namespace;
+    const mine = groups.all().filter((group) => group.namespace === name);
+    const here = await Promise.all(mine.map((group) => groups.here(group)));
+    const there = new Set(mine.filter((_, i) => here[i] === undefined).map(({ hub }) => hub));
+    const retirement: Retirement = { namespace: name, through };
+    await Promise.all([
+      groups.retire(namespace, through),
+      schedules.retire(namespace, through),
+      ...[...there].map((hub) => hub && this.#parts.colleagues.ask(hub, "retire", retirement)),
+    ]);
   }
 }
 

@@ -83,7 +83,12 @@ export class Ledger<Head, Entry extends LedgerEntry> {
     return ledger;
   }
 
-  /** The ledger that is stored; `undefined` where there is none. */
+  /**
+   * The ledger that is stored; `undefined` where there is none. It is written to first, so that from then on whoever had
+   * it before can store nothing any more, and what is read here stays true.
+   *
+   * @throws LedgerLostError another hub did the same at the same time
+   */
   static async load<Head, Entry extends LedgerEntry>(
     state: State,
     keys: LedgerKeys,
@@ -91,7 +96,9 @@ export class Ledger<Head, Entry extends LedgerEntry> {
   ): Promise<Ledger<Head, Entry> | undefined> {
     const stored = await state.get(keys.head);
     if (stored === undefined) return undefined;
-    const ledger = new Ledger(state, keys, format, format.readHead(parse(stored.value)), stored.version);
+    const version = await state.put(keys.head, stored.value, stored.version);
+    if (version === undefined) throw new LedgerLostError(`${keys.head} was written by another hub.`);
+    const ledger = new Ledger(state, keys, format, format.readHead(parse(stored.value)), version);
     for (const { key, value, version } of await state.list(keys.pages, "", Number.MAX_SAFE_INTEGER)) {
       const entries = format.readPage(parse(value), ledger.head);
       const number = Number(key.slice(keys.pages.length));

@@ -4,9 +4,8 @@
  */
 import { type DogearError, dogearError, type ErrorCode, type Offset, type Pattern } from "@dogear/shared";
 import type { LeasedText, Mistake } from "../codec/codec.ts";
-import type { Group } from "../hub/groups/group.ts";
 import type { Settlement } from "../hub/groups/leases.ts";
-import type { Joined, Port } from "../hub/groups/port.ts";
+import type { Joined, Port, Workplace } from "../hub/groups/port.ts";
 
 /** What a member needs of its session. */
 export interface MemberSession {
@@ -30,7 +29,7 @@ export interface MemberParts {
   readonly id: string;
   readonly window: number;
   readonly session: MemberSession;
-  readonly group: Group;
+  readonly group: Workplace;
 }
 
 export class Member implements Port {
@@ -45,11 +44,11 @@ export class Member implements Port {
 
   /** What the group works on. */
   get pattern(): Pattern {
-    return this.#parts.group.head.pattern;
+    return this.#parts.group.pattern;
   }
 
   /** Joins the group; until `begin` nothing is leased to it. */
-  join(holding: Parameters<Group["join"]>[3]): Promise<Joined> {
+  join(holding: Parameters<Workplace["join"]>[3]): Promise<Joined> {
     const { group, id, window } = this.#parts;
     return group.join(this, id, window, holding);
   }
@@ -61,10 +60,8 @@ export class Member implements Port {
   }
 
   settle(fences: readonly number[], settlement: Settlement): void {
-    const { group, id, session } = this.#parts;
-    for (const fence of group.settle(this, id, fences, settlement)) {
-      session.refuse({ code: "lease-lost", member: this.number, fence });
-    }
+    const { group, id } = this.#parts;
+    group.settle(this, id, fences, settlement);
   }
 
   /** The connection has room again. */
@@ -99,6 +96,12 @@ export class Member implements Port {
   settled(fences: readonly number[]): void {
     // After the client was told that it has ended, its number may be another member's.
     if (this.#parts.session.isMember(this)) this.#parts.session.say({ is: "settled", member: this.number, fences });
+  }
+
+  lost(fences: readonly number[]): void {
+    const { session } = this.#parts;
+    if (!session.isMember(this)) return;
+    for (const fence of fences) session.refuse({ code: "lease-lost", member: this.number, fence });
   }
 
   end(code: ErrorCode): void {

@@ -32,7 +32,7 @@ async function flushed(): Promise<void> {
 
 /** What a fresh hub finds: offsets and values. */
 async function found(): Promise<readonly (readonly [number, number])[] | undefined> {
-  const loaded = await Ledger.load(state, keys, format);
+  const loaded = await Ledger.load(state.copy(), keys, format);
   return loaded && [...loaded.entries()].map(({ offset, value }) => [offset, value] as const).sort(([a], [b]) => a - b);
 }
 
@@ -50,7 +50,7 @@ describe("a ledger", () => {
     ledger.head.tick = 7;
     await flushed();
     expect(await found()).toEqual([1, 255, 256, 1_000].map((offset) => [offset, offset]));
-    expect((await Ledger.load(state, keys, format))?.head).toEqual({ tick: 7 });
+    expect((await Ledger.load(state.copy(), keys, format))?.head).toEqual({ tick: 7 });
   });
 
   it("stores the pages that changed, and the head after them", async () => {
@@ -139,7 +139,18 @@ describe("a ledger", () => {
       ledger.touch();
       await flushed();
     }
-    expect((await Ledger.load(state, keys, format))?.head).toEqual({ tick: 2 });
+    expect((await Ledger.load(state.copy(), keys, format))?.head).toEqual({ tick: 2 });
+  });
+
+  it("is lost where another hub has loaded it: nothing of it is stored any more", async () => {
+    put(1);
+    await flushed();
+    const other = await Ledger.load(state, keys, format);
+    put(2);
+    const lost = ledger.flush();
+    call().store();
+    await expect(lost).rejects.toBeInstanceOf(LedgerLostError);
+    expect([...(other?.entries() ?? [])].map(({ offset }) => offset)).toEqual([1]);
   });
 
   it("is lost where another hub has written to it", async () => {

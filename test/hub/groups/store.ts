@@ -37,6 +37,14 @@ export class HeldState implements State {
 
   async *watch(): AsyncGenerator<never> {}
 
+  /** What is stored now, apart from what becomes of it here. */
+  copy(): HeldState {
+    const copy = new HeldState();
+    for (const [key, entry] of this.#entries) copy.#entries.set(key, entry);
+    copy.#version = this.#version;
+    return copy;
+  }
+
   putAll(changes: readonly Change[]): Promise<readonly number[] | undefined> {
     return new Promise((resolve, reject) => {
       const take = (settle: () => void): void => {

@@ -9,7 +9,7 @@
  *
  * One loop does all of it in rounds: whatever happens during a flush is decided in the next round and stored together.
  */
-import { dogearError, type ErrorCode, type Offset } from "@dogear/shared";
+import { dogearError, type ErrorCode, type Offset, type Pattern } from "@dogear/shared";
 import { epochOf } from "../../engine/lineage.ts";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -22,7 +22,7 @@ import type { Intake } from "./intake.ts";
 import type { Item } from "./item.ts";
 import type { Grant, Leases, Settlement } from "./leases.ts";
 import type { Member } from "./members.ts";
-import type { Joined, Port } from "./port.ts";
+import type { Joined, Port, Workplace } from "./port.ts";
 import type { GroupHead } from "./record.ts";
 import { recover } from "./recovery.ts";
 import { Shift } from "./shift.ts";
@@ -35,12 +35,14 @@ export interface GroupParts {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly logger: Logger;
+  /** Told when another hub has taken the group over. */
+  readonly lost: () => void;
 }
 
 /** What one round leases at most, because all of it is in memory at once. */
 const roundMax = { messages: 4_096, bytes: 4 * 1_024 * 1_024 } as const;
 
-export class Group {
+export class Group implements Workplace {
   readonly namespace: Namespace;
   readonly name: string;
   readonly #parts: GroupParts;
@@ -54,7 +56,7 @@ export class Group {
   readonly #rounds: Rounds;
   /** Not before then is it tried again to append dead letters, by the monotonic clock. */
   #buryAfter = 0;
-  #closed = false;
+  #closed: false | "deleted" | "stopped" = false;
 
   /** A group as it was stored, or as it begins. */
   static async open(parts: GroupParts): Promise<Group> {
@@ -83,6 +85,10 @@ export class Group {
     return this.#ledger.head;
   }
 
+  get pattern(): Pattern {
+    return this.head.pattern;
+  }
+
   /** How many members have a connection. */
   get members(): number {
     return this.#ports.size;
@@ -90,7 +96,7 @@ export class Group {
 
   /** It was deleted, or is just being deleted. */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#closed !== false;
   }
 
   get leases(): Leases {
@@ -101,13 +107,8 @@ export class Group {
     return this.#shift.intake;
   }
 
-  /**
-   * A member works over a connection. It gets messages once it is `open`.
-   *
-   * @throws DogearError `disk-full`, `unavailable`, `group-deleted`
-   */
   async join(port: Port, id: string, window: number, holding: readonly Offset[]): Promise<Joined> {
-    if (this.#closed) throw dogearError("group-deleted");
+    if (this.#closed) throw dogearError(this.#closed === "deleted" ? "group-deleted" : "unavailable");
     this.#ports.get(id)?.end("taken-over");
     this.#ports.set(id, port);
     const shift = this.#shift;
@@ -129,7 +130,6 @@ export class Group {
     };
   }
 
-  /** The connection takes more, or does not. */
   open(port: Port, id: string, open: boolean): void {
     const member = this.#memberOf(port, id);
     if (member === undefined || member.open === open) return;
@@ -138,29 +138,20 @@ export class Group {
     if (open) this.wake();
   }
 
-  /** Settles what a member holds; returns the fences that it does not hold. Those it does are confirmed to the port. */
-  settle(port: Port, id: string, fences: readonly number[], settlement: Settlement): readonly number[] {
+  settle(port: Port, id: string, fences: readonly number[], settlement: Settlement): void {
     const member = this.#memberOf(port, id);
-    if (member === undefined) return fences;
+    if (member === undefined) return port.lost(fences);
     const now = this.#parts.clock.monotonic();
     const lost: number[] = [];
     const held: number[] = [];
     for (const fence of fences) (this.#shift.leases.settle(member, fence, settlement, now) ? held : lost).push(fence);
-    if (held.length === 0) return lost;
-    if (settlement.outcome === "extend") {
-      port.settled(held);
-      // It may run out earlier than all others.
-      this.wake();
-    } else {
-      this.#confirm(() => port.settled(held));
-    }
-    return lost;
+    if (lost.length > 0) port.lost(lost);
+    if (held.length === 0) return;
+    // An extension changes nothing that is stored. But an owner that stood still must find out whether it still is one.
+    if (settlement.outcome === "extend") this.#ledger.touch();
+    this.#confirm(() => port.settled(held));
   }
 
-  /**
-   * A member gets no more, gives back all but what it still works on, and ends when that is settled; resolves once it
-   * has, and that is durable.
-   */
   async leave(port: Port, id: string, holding: readonly Offset[]): Promise<void> {
     const member = this.#memberOf(port, id);
     if (member === undefined) return;
@@ -170,7 +161,6 @@ export class Group {
     await gone;
   }
 
-  /** The connection of a member is gone. What it holds it keeps until its leases run out. */
   detach(port: Port, id: string): void {
     if (this.#ports.get(id) !== port) return;
     this.#ports.delete(id);
@@ -244,12 +234,20 @@ export class Group {
   async delete(): Promise<void> {
     // Where that fails the group goes on.
     await this.#shift.bury();
-    if (this.#closed) throw dogearError("unknown-group");
+    if (this.isClosed) throw dogearError("unknown-group");
     await this.#stop("group-deleted");
     while (this.#shift.leases.dying.size > 0) await this.#shift.bury();
     await this.#ledger.erase();
     this.#letGo();
     for (const confirm of this.#confirmations.splice(0)) confirm();
+  }
+
+  /** Another hub has taken it over: what happened here and was not stored has not happened. */
+  async lose(): Promise<void> {
+    if (this.#closed) return;
+    await this.#stop("unavailable");
+    await this.#shift.burials.stop();
+    for (const { resolve } of this.#departures.take(() => true)) resolve();
   }
 
   /** Stores what it knows and stops. */
@@ -277,7 +275,7 @@ export class Group {
   }
 
   async #stop(code: ErrorCode | undefined): Promise<void> {
-    this.#closed = true;
+    this.#closed = code === "group-deleted" ? "deleted" : "stopped";
     if (code !== undefined) for (const port of this.#ports.values()) port.end(code);
     this.#ports.clear();
     this.#rest();
@@ -354,7 +352,7 @@ export class Group {
   #failed(error: unknown): void {
     if (this.#closed) return;
     this.#say(error);
-    if (error instanceof LedgerLostError) void this.#stop("internal");
+    if (error instanceof LedgerLostError) this.#parts.lost();
   }
 
   #say(error: unknown): void {

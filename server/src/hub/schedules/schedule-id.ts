@@ -4,6 +4,7 @@
  */
 import type { Epoch, Offset } from "@dogear/shared";
 import type { Era } from "../../engine/engine.ts";
+import type { Namespace } from "../namespace.ts";
 
 export interface ScheduleId {
   readonly namespace: string;
@@ -23,6 +24,11 @@ export function parseScheduleId(text: string): ScheduleId | undefined {
   const [, namespace, epoch, first] = grammar.exec(text) ?? [];
   if (namespace === undefined || epoch === undefined || first === undefined) return undefined;
   return { namespace, epoch: epoch as Epoch, first: Number(first) as Offset };
+}
+
+/** The id of a draft that waits in a namespace. */
+export function scheduleIdOf({ policy, log }: Namespace, first: Offset): string {
+  return writeScheduleId(policy.namespace, log.lineage, first);
 }
 
 /** Whether an id names a place in a log as it is today. */

@@ -24,8 +24,9 @@ import type { Namespace } from "../namespace.ts";
 import { Rounds } from "../rounds.ts";
 import type { Unnumbered } from "../sequencer.ts";
 import { readTexts } from "../texts.ts";
+import { appendDue, readDues } from "./due.ts";
 import type { Pending, SchedulesHead } from "./record.ts";
-import { isOf, parseScheduleId, writeScheduleId } from "./schedule-id.ts";
+import { isOf, parseScheduleId, scheduleIdOf } from "./schedule-id.ts";
 import { carriedSlip, dueDraft, readSlip, scheduledBy, slipChannel } from "./slip.ts";
 import { batches, Waiting } from "./waiting.ts";
 
@@ -37,6 +38,12 @@ export interface SchedulerParts {
   readonly scheduledMax: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether other hubs may have stored slips without a word about it arriving, or have done what this one does. */
+  readonly isShared: () => boolean;
+  /** Told after each round how many wait, and whether there is no room for more. */
+  readonly counted: (pending: number, full: boolean) => void;
+  /** Told when another hub has taken over. */
+  readonly lost: () => void;
 }
 
 const page = { messages: 1_024, bytes: 1_024 * 1_024, scan: 4 * 1_024 * 1_024 } as const;
@@ -103,9 +110,7 @@ export class Scheduler {
 
   /** Keeps a place for a draft, until it was `answered`. False where there is none. */
   reserve(): boolean {
-    const { scheduledMax, namespace } = this.#parts;
-    const bytesMax = (namespace.policy.retention.bytes ?? Number.POSITIVE_INFINITY) * retainedShare;
-    if (this.#waiting.size + this.#places >= scheduledMax || this.#waiting.bytes >= bytesMax) return false;
+    if (this.#isFull()) return false;
     this.#places++;
     return true;
   }
@@ -116,22 +121,26 @@ export class Scheduler {
     this.#rounds.wake();
   }
 
-  idOf(first: Offset): string {
-    return writeScheduleId(this.#name, this.#log.lineage, first);
-  }
-
   /** When drafts are due whose slips were stored before. One that the log no longer has is missing. */
   async duesOf(firsts: readonly Offset[]): Promise<ReadonlyMap<Offset, number>> {
     const dues = new Map<Offset, number>();
     const done: Offset[] = [];
-    for (const first of [...firsts].sort((a, b) => a - b)) {
+    for (const first of firsts) {
       const one = this.#waiting.get(first);
       if (one === undefined) done.push(first);
       else dues.set(first, one.due);
     }
-    const texts = await readTexts(this.#log, this.#slips, done);
-    for (const [first, text] of texts) dues.set(first, readSlip(text).due);
+    for (const [first, due] of await readDues(this.#parts.namespace, done)) dues.set(first, due);
     return dues;
+  }
+
+  /**
+   * The channel that a draft waits for.
+   *
+   * @throws DogearError `not-scheduled`
+   */
+  async channelOf(first: Offset): Promise<Channel> {
+    return this.#alone(async () => this.#channelOf(await this.#find(first)));
   }
 
   /**
@@ -141,10 +150,8 @@ export class Scheduler {
    */
   async cancel(first: Offset, may: (channel: Channel) => boolean): Promise<void> {
     const cancelled = await this.#alone(async () => {
-      await this.#reconcile();
-      if (first > this.#ledger.head.position) await this.#takeIn();
-      const one = this.#waiting.get(first);
-      if (one === undefined || !may(await this.#channelOf(one))) throw dogearError("not-scheduled");
+      const one = await this.#find(first);
+      if (!may(await this.#channelOf(one))) throw dogearError("not-scheduled");
       this.#waiting.remove(one);
       return one;
     });
@@ -178,7 +185,27 @@ export class Scheduler {
     await this.#ledger.flush().catch((error: unknown) => this.#failed(error));
   }
 
-  /** The channel that a draft waits for. */
+  /** Another hub has taken over: what happened here and was not stored has not happened. */
+  async lose(): Promise<void> {
+    await this.#rounds.stop();
+    await this.#alone(async () => {});
+  }
+
+  #isFull(): boolean {
+    const { scheduledMax, namespace } = this.#parts;
+    const bytesMax = (namespace.policy.retention.bytes ?? Number.POSITIVE_INFINITY) * retainedShare;
+    return this.#waiting.size + this.#places >= scheduledMax || this.#waiting.bytes >= bytesMax;
+  }
+
+  /** One that waits. */
+  async #find(first: Offset): Promise<Pending> {
+    await this.#reconcile();
+    if (first > this.#ledger.head.position) await this.#takeIn();
+    const one = this.#waiting.get(first);
+    if (one === undefined) throw dogearError("not-scheduled");
+    return one;
+  }
+
   async #channelOf({ offset }: Pending): Promise<Channel> {
     const [[, text] = []] = await readTexts(this.#log, this.#slips, [offset]);
     if (text === undefined) throw dogearError("not-scheduled");
@@ -201,14 +228,16 @@ export class Scheduler {
       return this.#deliver();
     });
     await this.#flushInTime();
+    this.#parts.counted(this.#waiting.size, this.#isFull());
     if (more) this.#rounds.wake();
   }
 
   /** When the next round is, if nothing happens before. */
   #next(): number {
-    const { clock } = this.#parts;
+    const { clock, isShared } = this.#parts;
     const { nextDue } = this.#waiting;
-    const wait = nextDue === Number.POSITIVE_INFINITY ? nextDue : Math.min(lookMs, nextDue - clock.now());
+    const looks = nextDue < Number.POSITIVE_INFINITY || isShared();
+    const wait = looks ? Math.min(lookMs, nextDue - clock.now()) : nextDue;
     return Math.max(this.#restUntil, Math.min(clock.monotonic() + wait, this.#flushAt));
   }
 
@@ -216,7 +245,7 @@ export class Scheduler {
     const { clock, logger } = this.#parts;
     this.#restUntil = clock.monotonic() + retryMs;
     logger.error("schedules.failed", { namespace: this.#name, error });
-    if (error instanceof LedgerLostError) void this.#rounds.stop();
+    if (error instanceof LedgerLostError) this.#parts.lost();
   }
 
   async #flushInTime(): Promise<void> {
@@ -309,7 +338,7 @@ export class Scheduler {
     this.#ledger.touch();
     await this.#ledger.flush();
     const drafts = await this.#draftsOf(batch);
-    await this.#appendAll(drafts);
+    await appendDue(drafts, { ...this.#parts, home: this.#log });
     for (const one of batch) this.#waiting.remove(one);
     head.intent = undefined;
     this.#ledger.touch();
@@ -324,27 +353,13 @@ export class Scheduler {
       const text = texts.get(offset);
       try {
         if (text === undefined) throw new Error("It cannot be read.");
-        drafts.push(dueDraft(text, { id: this.idOf(first), now, ttlMs }));
+        drafts.push(dueDraft(text, { id: scheduleIdOf(this.#parts.namespace, first), now, ttlMs }));
       } catch (error) {
         // One that is damaged must not keep the others.
         this.#lose(offset, error);
       }
     }
     return drafts;
-  }
-
-  async #appendAll(drafts: readonly Unnumbered[]): Promise<void> {
-    const drafted = new Map<Log, Draft[]>();
-    for (const draft of drafts) {
-      const log = this.#parts.logOf(draft.channel);
-      const together = drafted.get(log) ?? [];
-      // Another log is not looked into after a crash: there the id must do, for as long as it is remembered.
-      together.push({ ...draft, id: log === this.#log ? undefined : draft.id, origin: { by: "nobody" } });
-      drafted.set(log, together);
-    }
-    const appended = await Promise.allSettled([...drafted].map(([log, together]) => log.append(together)));
-    // Told only when nothing is on its way any more: the log is asked next what it has.
-    for (const one of appended) if (one.status === "rejected") throw one.reason;
   }
 
   /** Stores slips again, so that they are not removed. Taken in, they take the places of the old ones. */
