@@ -42,6 +42,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>({ kill: true }) },
 );
 
+/** A slip is stored again, which seems to fail; then its draft is taken back. Found with seed -1554812266. */
+const carriedUnawares: [Step[], Fate[], boolean] = [
+  [
+    { schedule: 2_001, count: 2 },
+    { advance: 2_000 },
+    { retire: 0.5 },
+    { cancel: 0 },
+    { schedule: 0, count: 1 },
+    { schedule: 0, count: 1 },
+    { retire: 0 },
+    { advance: 1 },
+    { advance: 1 },
+  ],
+  ["done", "done", "done, but fails"],
+  false,
+];
+
 describe("what is scheduled", () => {
   it("is delivered once, whatever fails and whenever the hub is killed (P-47, P-48, P-49, G1, G4, G7)", async () => {
     const steps = fc.array(step, { minLength: 5, maxLength: 60, size: "max" });
@@ -51,7 +68,7 @@ describe("what is scheduled", () => {
       for (const one of all) await simulation.step(one);
       await simulation.finish(dies);
     });
-    await fc.assert(run, { numRuns: 300 });
+    await fc.assert(run, { numRuns: 300, examples: [carriedUnawares] });
   });
 });
 

@@ -199,8 +199,8 @@ export class Scheduler {
 
   /** One that waits. */
   async #find(first: Offset): Promise<Pending> {
-    await this.#reconcile();
-    if (first > this.#ledger.head.position) await this.#takeIn();
+    // Also what was carried forward without that being known: it must not wait once more after this one is taken back.
+    await this.#catchUp();
     const one = this.#waiting.get(first);
     if (one === undefined) throw dogearError("not-scheduled");
     return one;
