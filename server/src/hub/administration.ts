@@ -232,8 +232,8 @@ export class Administration {
   }
 
   async #listGroups({ after = "", limit = defaultLimit }: Listing, who: Permissions): Promise<unknown> {
-    const keyed = this.#parts.groups
-      .all()
+    const all = await this.#parts.groups.all();
+    const keyed = all
       .filter(({ pattern }) => who.may("admin", pattern))
       .map((group) => ({ key: `${group.namespace}/${group.name}`, group }));
     const found = keyed.filter(({ key }) => key > after).slice(0, limit + 1);
@@ -255,7 +255,7 @@ export class Administration {
   /** Does what somebody asks of a group, or has the hub do it that owns the group. */
   async #atOwner(action: GroupAction, who: Permissions): Promise<unknown> {
     const { groups, colleagues } = this.#parts;
-    const name = groups.find(action.group, action.namespace, (pattern) => who.may("admin", pattern));
+    const name = await groups.find(action.group, action.namespace, (pattern) => who.may("admin", pattern));
     const group = await groups.here(name);
     if (group !== undefined) return this.#perform(group, action);
     const { namespace, hub } = name;
@@ -266,7 +266,7 @@ export class Administration {
   /** What another hub asks for. */
   async #here(action: Action): Promise<unknown> {
     if ("group" in action) {
-      const name = this.#parts.groups.find(action.group, action.namespace, () => true);
+      const name = await this.#parts.groups.find(action.group, action.namespace, () => true);
       const group = await this.#parts.groups.here(name);
       if (group === undefined) throw dogearError("unavailable", "Another hub has the group now.");
       return this.#perform(group, action);

@@ -274,7 +274,7 @@ export class Hub {
     const { groups, schedules } = this;
     await schedules.owning(namespace);
     const name = namespace.policy.namespace;
-    const mine = groups.all().filter((group) => group.namespace === name);
+    const mine = (await groups.all()).filter((group) => group.namespace === name);
     const here = await Promise.all(mine.map((group) => groups.here(group)));
     const there = new Set(mine.filter((_, i) => here[i] === undefined).map(({ hub }) => hub));
     const retirement: Retirement = { namespace: name, through };

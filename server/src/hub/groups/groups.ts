@@ -124,8 +124,8 @@ export class Groups {
    *
    * @throws DogearError `unknown-group`
    */
-  find(name: string, namespace: string | undefined, may: (pattern: Pattern) => boolean): GroupName {
-    const found = this.#names().filter(
+  async find(name: string, namespace: string | undefined, may: (pattern: Pattern) => boolean): Promise<GroupName> {
+    const found = (await this.all()).filter(
       (group) => group.name === name && may(group.pattern) && (namespace ?? group.namespace) === group.namespace,
     );
     const [group] = found;
@@ -136,7 +136,9 @@ export class Groups {
   }
 
   /** Every group of every hub, ordered by namespace and name. */
-  all(): readonly GroupName[] {
+  async all(): Promise<readonly GroupName[]> {
+    // Those that are just being opened here are among them.
+    await Promise.allSettled(this.#here.values());
     return this.#names();
   }
 
