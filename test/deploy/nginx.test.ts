@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { describe } from "vitest";
+import { adapted } from "../support/deploy-files.ts";
 import { program, succeed } from "../support/machine.ts";
+import { freePorts } from "../support/ports.ts";
 import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { makeCertificate } from "./certificate.ts";
-import { adapted } from "./files.ts";
-import { freePorts, type StartReverseProxy } from "./reverse-proxy.ts";
+import type { StartReverseProxy } from "./reverse-proxy.ts";
 import { serveThrough } from "./serving.ts";
 
 const nginx = program("nginx") ?? "";

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { type ClientHttp2Stream, connect, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from "node:http2";
 import { Agent } from "node:https";
-import { type AddressInfo, createServer, type Server, type TcpSocketConnectOpts } from "node:net";
+import type { TcpSocketConnectOpts } from "node:net";
 import type { Dogear } from "@dogear/client";
 import { type ClientOptions as SocketOptions, WebSocket } from "ws";
 import { clientOf } from "../support/hub.ts";
@@ -105,17 +105,4 @@ function wayTo({ certificate }: ReverseProxy): Pick<TcpSocketConnectOpts, "local
       else found(null, "127.0.0.1", 4);
     },
   };
-}
-
-/** Ports that are free, and are not taken by another while all of them are looked for. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listening));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-function listening(): Promise<Server> {
-  const server = createServer();
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }

@@ -3,9 +3,9 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { defaultLimits } from "@dogear/shared";
 import { describe, expect, test } from "vitest";
+import { adapted, original } from "../support/deploy-files.ts";
 import { program } from "../support/machine.ts";
 import { ChildProcess } from "../support/process.ts";
-import { adapted, original } from "./files.ts";
 
 const analyze = program("systemd-analyze") ?? "";
 

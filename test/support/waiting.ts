@@ -73,3 +73,18 @@ export async function eventually(holds: () => boolean): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
+
+/** How often it is looked whether something has come that nobody tells of. */
+const lookEveryMs = 25;
+
+/** Resolves with the first answer that is not nothing, and not "no". */
+export async function until<T>(look: () => Promise<T>, what: string, withinMs = 3 * waitMs): Promise<NonNullable<T>> {
+  const failure = new Error(`Not ${what} within ${withinMs} ms.`);
+  const end = performance.now() + withinMs;
+  while (performance.now() < end) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+  throw failure;
+}

@@ -1,8 +1,8 @@
 /** The files of `deploy/` as they are, but for what is the machine's and not the file's: ports, paths, certificates. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { repository } from "../support/sources.ts";
-import { temporaryFolder } from "../support/temp.ts";
+import { repository } from "./sources.ts";
+import { temporaryFolder } from "./temp.ts";
 
 /**
  * A copy of a file, with each text on the left replaced by the one on the right wherever it stands. One that stands
