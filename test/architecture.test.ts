@@ -24,6 +24,9 @@ const roots = ["main", "index", "server", "config"];
 const homes: Record<string, readonly string[]> = {
   ws: ["server/src/socket/", "client/src/node.ts", "client/src/transport"],
   lmdb: ["server/src/engine/lmdb/"],
+  "@nats-io/transport-node": ["server/src/engine/jetstream/"],
+  "@nats-io/jetstream": ["server/src/engine/jetstream/"],
+  "@nats-io/kv": ["server/src/engine/jetstream/"],
   zod: [
     "shared/src/envelopes.ts",
     "shared/src/fields.ts",
