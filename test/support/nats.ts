@@ -9,7 +9,7 @@ import { adapted } from "./deploy-files.ts";
 import { isExecutable, missing } from "./machine.ts";
 import { freePorts } from "./ports.ts";
 import { ChildProcess, type Exit } from "./process.ts";
-import { temporaryFolder } from "./temp.ts";
+import { temporaryFolder, whenDoneHere } from "./temp.ts";
 import { until } from "./waiting.ts";
 
 /** Older ones have no atomic batches. */
@@ -83,6 +83,8 @@ export class NatsNode {
   readonly monitor: string;
   readonly #args: readonly string[];
   readonly #store = temporaryFolder();
+  /** A node that several tests share is not to end with the one that starts it again. */
+  readonly #whenDone = whenDoneHere();
   #process: ChildProcess | undefined;
   #frozen = false;
 
@@ -101,7 +103,7 @@ export class NatsNode {
 
   /** Starts it, where it was before and with what it had kept, and waits until clients can connect to it. */
   async start(): Promise<void> {
-    this.#process = new ChildProcess(natsServer ?? "nats-server", this.#args);
+    this.#process = new ChildProcess(natsServer ?? "nats-server", this.#args, { whenDone: this.#whenDone });
     await this.#process.untilLine(/Server is ready/);
   }
 
@@ -198,12 +200,12 @@ function find(): string | undefined {
   const named = process.env.NATS_SERVER;
   const folders = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "nats-server"));
   const found = (named ? [named] : folders).find((path) => isExecutable(path) && isNewEnough(path));
-  return found ?? missing(`${named ?? "nats-server"} ${notFound}`);
+  if (found !== undefined) return found;
+  return missing(
+    `${named || "nats-server"} was not found, or is older than ${versionMin.join(".")}. What needs it is skipped. ` +
+      "To get it: go install github.com/nats-io/nats-server/v2@latest",
+  );
 }
-
-const notFound =
-  `was not found in version ${versionMin.join(".")} or newer. What needs it is skipped; to get it: ` +
-  "go install github.com/nats-io/nats-server/v2@latest";
 
 function isNewEnough(path: string): boolean {
   const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });

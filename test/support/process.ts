@@ -12,6 +12,8 @@ export interface Exit {
 export interface StartOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Who ends it at last, where that is not whoever starts it. */
+  readonly whenDone?: typeof whenDone;
 }
 
 /** How long a line may keep a test waiting. */
@@ -35,7 +37,11 @@ export class ChildProcess {
   readonly #watchers = new Set<() => void>();
   #ended = false;
 
-  constructor(command: string, args: readonly string[], options: StartOptions = {}) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    { whenDone: cleanUp = whenDone, ...options }: StartOptions = {},
+  ) {
     const child = spawn(command, args, { ...options, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     this.#group = child.pid;
     this.#collect(child.stdout, (text) => {
@@ -54,7 +60,7 @@ export class ChildProcess {
         resolve({ code, signal });
       });
     });
-    whenDone(async () => {
+    cleanUp(async () => {
       await this.kill();
     });
   }

@@ -24,6 +24,11 @@ export function whenDone(clean: () => void | Promise<void>): void {
   });
 }
 
+/** `whenDone` for what is started later, perhaps in a test, on behalf of what is made here. */
+export function whenDoneHere(): typeof whenDone {
+  return TestRunner.getCurrentTest() === undefined ? (clean) => void left.add(clean) : whenDone;
+}
+
 const left = new Set<() => void | Promise<void>>();
 
 process.once("exit", () => {
