@@ -43,7 +43,8 @@ const apiLevelMin = 2;
 export const requestTimeoutMs = 5_000;
 const connectTimeoutMs = 5_000;
 const reconnectMs = 250;
-const pingIntervalMs = 10_000;
+/** A server that stands still is left when it has not answered twice. */
+const pingIntervalMs = 2_000;
 const lookIntervalMs = 2_000;
 
 export class Cluster {
@@ -97,6 +98,11 @@ export class Cluster {
 
   health(): Health {
     return { writable: this.#connected && this.#refusal === undefined && this.#answers, freeBytes: this.#freeBytes };
+  }
+
+  /** Whether there is a connection now. Without one nothing is heard of anybody. */
+  get connected(): boolean {
+    return this.#connected;
   }
 
   /** Throws where writing would be of no use, or wrong. */

@@ -14,6 +14,8 @@ export interface ApiFailure {
 export const codes = {
   consumerNotFound: 10_014,
   noMessageFound: 10_037,
+  /** There is such a stream already, with another configuration. */
+  streamNameInUse: 10_058,
   streamNotFound: 10_059,
   /** Somebody else stored something under the subject since. */
   wrongLastSequence: [10_071, 10_164],
@@ -22,6 +24,9 @@ export const codes = {
   /** An id of the draft is just being stored. */
   duplicateInProcess: 10_158,
   batchContainsDuplicate: 10_201,
+  /** Of a batch something did not arrive, or the server had no room for it: it stored nothing. */
+  batchIncomplete: 10_176,
+  tooManyBatches: 10_210,
 } as const;
 
 /** Of the account or of the server: there is no room. 10077 and 10122 name a limit of the stream. */
