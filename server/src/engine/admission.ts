@@ -7,6 +7,12 @@ import type { Appended, Draft, Origin } from "./engine.ts";
 import type { Producers, Provenance } from "./producers.ts";
 import type { RecentIds } from "./recent-ids.ts";
 
+/** What is remembered of the drafts before. */
+export interface AdmissionMemory {
+  readonly producers: Pick<Producers, "last" | "record" | "settled">;
+  readonly ids: Pick<RecentIds, "find" | "record">;
+}
+
 /** A draft that becomes a message. */
 export interface Accepted {
   readonly draft: Draft;
@@ -23,13 +29,8 @@ export interface Admitted {
   settle(): void;
 }
 
-export function admit(
-  drafts: readonly Draft[],
-  first: Offset,
-  time: number,
-  memory: { readonly producers: Producers; readonly ids: RecentIds },
-): Admitted {
-  const commit = new Commit(first, time, memory.producers, memory.ids);
+export function admit(drafts: readonly Draft[], first: Offset, time: number, memory: AdmissionMemory): Admitted {
+  const commit = new Commit(first, time, memory);
   const answers = drafts.map((draft) => commit.answer(draft));
   return { accepted: commit.accepted, answers, settle: () => commit.settle() };
 }
@@ -38,13 +39,13 @@ class Commit {
   readonly accepted: Accepted[] = [];
   readonly #first: Offset;
   readonly #time: number;
-  readonly #producers: Producers;
-  readonly #ids: RecentIds;
+  readonly #producers: AdmissionMemory["producers"];
+  readonly #ids: AdmissionMemory["ids"];
   /** What this commit adds to the memory of the log, by producer and by id. */
   readonly #stagedProducers = new Map<string, { number: number; offset: Offset }>();
   readonly #stagedIds = new Map<string, Offset>();
 
-  constructor(first: Offset, time: number, producers: Producers, ids: RecentIds) {
+  constructor(first: Offset, time: number, { producers, ids }: AdmissionMemory) {
     this.#first = first;
     this.#time = time;
     this.#producers = producers;

@@ -26,6 +26,13 @@ export function locate(
   return offset <= last ? { offset, gap: undefined } : lostAfter(last as Offset);
 }
 
+/** Whether what a position names is still the same in today's log, or was removed from it since. */
+export function isOfToday(lineage: readonly Era[], position: Position): boolean {
+  return (
+    locate(lineage, { oldest: 1 as Offset, newest: Number.MAX_SAFE_INTEGER as Offset }, position).gap === undefined
+  );
+}
+
 /** The last offset of an incarnation that today's log still has. */
 export function endOf(lineage: readonly Era[], bounds: Bounds, epoch: Epoch): Offset {
   return locate(lineage, bounds, { epoch, offset: Number.MAX_SAFE_INTEGER as Offset }).offset;

@@ -22,6 +22,13 @@ export class RecentIds {
     return seen !== undefined && seen.time > now - this.#windowMs ? seen.offset : undefined;
   }
 
+  /** Whether an id that is not known, of a message at this offset, was forgotten because there are too many. */
+  outgrown(offset: Offset): boolean {
+    if (this.#seen.size < this.#idsMax) return false;
+    const [oldest] = this.#seen.values();
+    return oldest !== undefined && offset < oldest.offset;
+  }
+
   record(id: string, offset: Offset, time: number): void {
     // Deleted first so that the map stays ordered by time, and forgetting stops at the first that is young enough.
     this.#seen.delete(id);

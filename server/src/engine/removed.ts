@@ -24,6 +24,11 @@ export class Removed {
     for (const [channel, offset] of entries) this.record(channel, offset);
   }
 
+  /** The highest offset of each channel, those removed longest ago first. */
+  entries(): Iterable<readonly [Channel, Offset]> {
+    return this.#through;
+  }
+
   record(channel: Channel, offset: Offset): void {
     this.#through.delete(channel);
     this.#through.set(channel, offset);

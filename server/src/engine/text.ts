@@ -3,9 +3,13 @@
  * reads.
  *
  *     {"offset":7,"channel":"a.b","time":1795400010000,"expires":1795400010020,"key":"k","data":…}
+ *     ├── head ──────────────────┼── body ────────────────────────────────────────────────────────┤
+ *
+ * Where the store itself says which offset and channel a message has, its body is all that is stored.
  */
 import type { Channel, Offset } from "@dogear/shared";
 import type { Accepted } from "./admission.ts";
+import type { Draft } from "./engine.ts";
 import { Messages, MessagesBuilder } from "./messages.ts";
 
 /** More than the fixed parts of a message, with its offset and its time at their longest. */
@@ -24,18 +28,51 @@ export function writeTexts(accepted: readonly Accepted[], time: number): Message
   const channels: Channel[] = [];
   let at = 0;
   for (const { draft, offset } of accepted) {
-    const comma = at === 0 ? "" : ",";
-    at += bytes.write(
-      `${comma}{"offset":${offset},"channel":"${draft.channel}","time":${time}${draft.attributes},"data":`,
-      at,
-    );
-    bytes.set(draft.data, at);
-    at += draft.data.length;
-    bytes[at++] = closingBrace;
+    if (at > 0) bytes[at++] = comma;
+    at += bytes.write(head(offset, draft.channel), at);
+    at = writeBody(bytes, at, draft, time);
     ends.push(at);
     offsets.push(offset);
     channels.push(draft.channel);
   }
+  return new Messages(bytes.subarray(0, at), ends, offsets, channels);
+}
+
+/** The body of a draft appended at `time`. */
+export function bodyOf(draft: Draft, time: number): Buffer {
+  const bytes = Buffer.allocUnsafe(frameBytes + 3 * draft.attributes.length + draft.data.length);
+  return bytes.subarray(0, writeBody(bytes, 0, draft, time));
+}
+
+/** When a message was appended, of which this is the body. */
+export function timeOfBody(body: Uint8Array): number {
+  return digitsAt(body, bodyStart.length);
+}
+
+/** A message whose body is stored by itself. */
+export interface Stored {
+  readonly offset: Offset;
+  readonly channel: Channel;
+  readonly body: Uint8Array;
+}
+
+/** Puts a run of messages together from their bodies. */
+export function joinBodies(stored: readonly Stored[]): Messages {
+  if (stored.length === 0) return Messages.none;
+  const bytes = Buffer.allocUnsafe(
+    stored.reduce((sum, { channel, body }) => sum + frameBytes + channel.length + body.length, 0),
+  );
+  const ends: number[] = [];
+  let at = 0;
+  for (const { offset, channel, body } of stored) {
+    if (at > 0) bytes[at++] = comma;
+    at += bytes.write(head(offset, channel), at, "latin1");
+    bytes.set(body, at);
+    at += body.length;
+    ends.push(at);
+  }
+  const offsets = stored.map(({ offset }) => offset);
+  const channels = stored.map(({ channel }) => channel);
   return new Messages(bytes.subarray(0, at), ends, offsets, channels);
 }
 
@@ -53,9 +90,7 @@ export function expiryOf(messages: Messages, i: number): number | undefined {
   let at = messages.start(i) + timeAt(messages.offsets[i] as Offset, messages.channels[i] as Channel);
   while (bytes[at] !== comma) at++;
   for (let k = 0; k < expiresKey.length; k++) if (bytes[at++] !== expiresKey[k]) return undefined;
-  let expiry = 0;
-  for (let byte = bytes[at]; byte !== comma; byte = bytes[++at]) expiry = 10 * expiry + (byte as number) - zero;
-  return expiry;
+  return digitsAt(bytes, at);
 }
 
 /** The messages that have not expired: the same run, where none has. */
@@ -75,11 +110,33 @@ export function unexpired(messages: Messages, now: number): Messages {
   return builder.build();
 }
 
-/** Where the time of a message stands in its text. Channels are ASCII. */
-function timeAt(offset: Offset, channel: Channel): number {
-  return '{"offset":,"channel":"","time":'.length + String(offset).length + channel.length;
+/** Channels are ASCII. */
+function head(offset: Offset, channel: Channel): string {
+  return `{"offset":${offset},"channel":"${channel}",`;
 }
 
+/** Where the time of a message stands in its text. */
+function timeAt(offset: Offset, channel: Channel): number {
+  return '{"offset":,"channel":"",'.length + String(offset).length + channel.length + bodyStart.length;
+}
+
+/** Returns where the body ends. */
+function writeBody(bytes: Buffer, start: number, { attributes, data }: Draft, time: number): number {
+  const at = start + bytes.write(`${bodyStart}${time}${attributes},"data":`, start);
+  bytes.set(data, at);
+  bytes[at + data.length] = closingBrace;
+  return at + data.length + 1;
+}
+
+/** The number that stands before a comma. */
+function digitsAt(bytes: Uint8Array, start: number): number {
+  let value = 0;
+  let at = start;
+  for (let byte = bytes[at]; byte !== comma; byte = bytes[++at]) value = 10 * value + (byte as number) - zero;
+  return value;
+}
+
+const bodyStart = '"time":';
 const expiresKey = Buffer.from(',"expires":');
 const closingBrace = 0x7d;
 const comma = 0x2c;

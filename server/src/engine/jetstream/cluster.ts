@@ -128,6 +128,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#connected = false;
     this.#cancelLook();
     await this.connection.close();
   }

@@ -1,8 +1,13 @@
-/** What the JetStream engine is made of. */
+/** The distributed engine: logs and state in JetStream, for one hub or several. */
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
-import type { JetStreamSettings } from "./cluster.ts";
+import type { Engine, Health, Log, NamespacePolicy } from "../engine.ts";
+import { Cluster, type JetStreamSettings } from "./cluster.ts";
+import { JetStreamLog } from "./jetstream-log.ts";
+import { JetStreamPeers } from "./jetstream-peers.ts";
+import { JetStreamState } from "./jetstream-state.ts";
+import { Openings } from "./openings.ts";
 
 export interface JetStreamEngineParts {
   readonly settings: JetStreamSettings;
@@ -12,4 +17,65 @@ export interface JetStreamEngineParts {
   readonly metrics: Metrics;
   /** Called once a log has begun anew under the hub's feet: what was opened is of no use any more. */
   readonly renewed: (namespace: string) => void;
+}
+
+export class JetStreamEngine implements Engine {
+  readonly state: JetStreamState;
+  readonly peers: JetStreamPeers;
+  readonly #parts: JetStreamEngineParts;
+  readonly #cluster: Cluster;
+  /** What logs keep beside their streams. */
+  readonly #records: JetStreamState;
+  readonly #openings: Openings;
+  readonly #logs: JetStreamLog[] = [];
+
+  static async open(parts: JetStreamEngineParts): Promise<JetStreamEngine> {
+    const cluster = await Cluster.open(parts.settings, parts);
+    try {
+      const state = await JetStreamState.open({ ...parts, cluster }, "hub");
+      const records = await JetStreamState.open({ ...parts, cluster }, "log");
+      const engine = new JetStreamEngine(parts, cluster, state, records);
+      // From now on others are heard.
+      await cluster.attempt(() => cluster.connection.flush());
+      return engine;
+    } catch (error) {
+      await cluster.close();
+      throw error;
+    }
+  }
+
+  private constructor(parts: JetStreamEngineParts, cluster: Cluster, state: JetStreamState, records: JetStreamState) {
+    this.#parts = parts;
+    this.#cluster = cluster;
+    this.state = state;
+    this.#records = records;
+    this.peers = new JetStreamPeers({ ...parts, cluster });
+    this.#openings = new Openings(this.peers, parts.clock);
+  }
+
+  async open(policy: NamespacePolicy): Promise<Log> {
+    const { namespace, durability } = policy;
+    const log = await JetStreamLog.open({
+      ...this.#parts,
+      cluster: this.#cluster,
+      state: this.#records,
+      policy,
+      anew: durability === "memory" && !(await this.#openings.isOpenElsewhere(namespace)),
+      renewed: () => this.#parts.renewed(namespace),
+    });
+    this.#logs.push(log);
+    if (durability === "memory") this.#openings.add(namespace);
+    return log;
+  }
+
+  health(): Health {
+    return this.#cluster.health();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#logs.map((log) => log.close()));
+    await Promise.all([this.state.idle(), this.#records.idle()]);
+    await this.peers.close();
+    await this.#cluster.close();
+  }
 }

@@ -45,9 +45,11 @@ export class JetStreamState implements State {
   readonly #turns = new KeyedTurns();
   readonly #batches = new Slots(batchesMax);
 
-  static async open(parts: JetStreamStateParts): Promise<JetStreamState> {
+  /** Opens the store of the hub's records, or the one of what logs keep beside their streams: neither sees the other's. */
+  static async open(parts: JetStreamStateParts, part: "hub" | "log" = "hub"): Promise<JetStreamState> {
     const { cluster } = parts;
-    return new JetStreamState(parts, await cluster.attempt(() => openBucket(cluster)));
+    const { stream, root } = await cluster.attempt(() => openBucket(cluster));
+    return new JetStreamState(parts, { stream, root: `${root}${part}.` });
   }
 
   private constructor(parts: JetStreamStateParts, bucket: Bucket) {

@@ -20,9 +20,9 @@ export function bucketName(prefix: string): string {
   return `${prefix}-state`;
 }
 
-/** 22 characters that stand for a producer: 131 bits, so no two producers are taken for each other. */
-export function producerToken(producer: string): string {
-  return createHash("sha256").update(producer).digest("base64url").slice(0, 22);
+/** 22 characters that stand for the name of a producer, or an id: 131 bits, so no two are taken for each other. */
+export function tokenOf(name: string): string {
+  return createHash("sha256").update(name).digest("base64url").slice(0, 22);
 }
 
 /** The subjects of one namespace. */
@@ -61,7 +61,7 @@ export class Subjects {
   }
 
   /** What stands for the producer in a subject; nothing for nobody. */
-  tokenOf(subject: string): string | undefined {
+  producerOf(subject: string): string | undefined {
     const token = subject.slice(this.#rootLength, subject.indexOf(".", this.#rootLength));
     return token === "_" ? undefined : token;
   }

@@ -1,0 +1,248 @@
+/**
+ * Reads a stream in order from an offset on, without end: a consumer of JetStream's that acknowledges nothing, asked for as
+ * much as is wanted. Where messages are missing, or nothing is heard of it, another one begins behind the last message.
+ *
+ *     take() ◀── arrived ◀── one pull under way: batch, bytes, until it ends or expires
+ */
+import { type DogearError, dogearError, type Offset } from "@dogear/shared";
+import { AckPolicy, type ConsumerConfig, DeliverPolicy, ReplayPolicy } from "@nats-io/jetstream";
+import { createInbox, type Msg, type Subscription } from "@nats-io/transport-node";
+import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Cluster } from "./cluster.ts";
+
+export interface OrderedConsumerParts {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly stream: string;
+  /** The offset after which it begins. */
+  readonly after: Offset;
+  /** What it selects; all, where it is left out. */
+  readonly subject?: string;
+  /** Whether bodies are left out. */
+  readonly headersOnly?: boolean;
+  /** Rejects where the stream is not the one it was any more. Called after each beginning, before anything is given. */
+  readonly check: () => Promise<void>;
+}
+
+/** A message as a consumer gives it. Its data and headers are read when they are asked for. */
+export interface Delivered {
+  readonly offset: Offset;
+  readonly message: Msg;
+}
+
+const pullMessages = 4_096;
+const pullBytes = 4 * 1_024 * 1_024;
+const pullMs = 20_000;
+const heartbeatMs = 2_000;
+/** It is asked for more once less than this is waiting to be taken. */
+const waitingMax = 4_096;
+const inactiveMs = 60_000;
+const restartMs = 250;
+const restartMsMax = 10_000;
+const nanosPerMs = 1_000_000;
+
+export class OrderedConsumer {
+  readonly #parts: OrderedConsumerParts;
+  readonly #inbox = createInbox();
+  readonly #subscription: Subscription;
+  readonly #endReconnect: () => void;
+  #name = "";
+  /** Of the message that came last. */
+  #offset: Offset;
+  /** How many came from this consumer. */
+  #sequence = 0;
+  #arrived: Delivered[] = [];
+  #wake: () => void = () => {};
+  /** How much is still to come of the pull that is under way; 0: none is. */
+  #wanted = 0;
+  /** Counts pulls: what is said of one before is of no interest. */
+  #pull = 0;
+  #lastHeard = 0;
+  #watching = false;
+  #cancelWatch: () => void = () => {};
+  #starting = false;
+  #failure: DogearError | undefined;
+  #closed = false;
+
+  constructor(parts: OrderedConsumerParts) {
+    this.#parts = parts;
+    this.#offset = parts.after;
+    this.#subscription = parts.cluster.connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#hear(message);
+      },
+    });
+    this.#endReconnect = parts.cluster.onReconnect(() => this.#restart());
+    this.#restart();
+  }
+
+  /** What has come since, in order: at least one, or nothing once the signal has aborted. Rejects where it cannot go on. */
+  async take(signal?: AbortSignal): Promise<readonly Delivered[]> {
+    const stop = () => this.#wake();
+    signal?.addEventListener("abort", stop);
+    while (this.#arrived.length === 0 && this.#failure === undefined && !signal?.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    signal?.removeEventListener("abort", stop);
+    if (signal?.aborted) return [];
+    if (this.#arrived.length === 0) throw this.#failure as DogearError;
+    const taken = this.#arrived;
+    this.#arrived = [];
+    this.#pullMore();
+    return taken;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelWatch();
+    this.#endReconnect();
+    if (!this.#subscription.isClosed()) this.#subscription.unsubscribe();
+    this.#forgetConsumer();
+    this.#fail(dogearError("unavailable", "The consumer was closed."));
+  }
+
+  #hear(message: Msg): void {
+    if (this.#closed || this.#starting) return;
+    if (!message.subject.startsWith(this.#inbox)) return this.#take(message);
+    // What is said of the pull itself: it ended, or lives.
+    const code = message.headers?.code ?? 0;
+    if (message.subject !== `${this.#inbox}.${this.#pull}`) return;
+    this.#watch();
+    if (code < 400) return;
+    this.#wanted = 0;
+    if (code === 404 || code === 408 || /max ?bytes|batch completed/i.test(message.headers?.description ?? "")) {
+      this.#pullMore();
+    } else {
+      this.#restart();
+    }
+  }
+
+  #take(message: Msg): void {
+    const { consumerSequence, offset, consumer } = origin(message.reply ?? "");
+    if (consumer !== this.#name) return;
+    if (consumerSequence !== this.#sequence + 1 || offset <= this.#offset) return this.#restart();
+    this.#sequence = consumerSequence;
+    this.#offset = offset;
+    this.#arrived.push({ offset, message });
+    this.#wanted--;
+    if (this.#wanted === 0) this.#pullMore();
+    this.#watch();
+    this.#wake();
+  }
+
+  #pullMore(): void {
+    if (this.#wanted > 0 || this.#closed || this.#starting || this.#arrived.length >= waitingMax) return;
+    const { cluster, stream } = this.#parts;
+    this.#wanted = pullMessages;
+    this.#pull++;
+    const largest = cluster.connection.info?.max_payload ?? 0;
+    const ask = {
+      batch: pullMessages,
+      max_bytes: Math.max(pullBytes, 2 * largest),
+      expires: pullMs * nanosPerMs,
+      idle_heartbeat: heartbeatMs * nanosPerMs,
+    };
+    this.#watch();
+    try {
+      cluster.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#name}`, JSON.stringify(ask), {
+        reply: `${this.#inbox}.${this.#pull}`,
+      });
+    } catch (cause) {
+      this.#fail(dogearError("unavailable", undefined, { cause }));
+    }
+  }
+
+  /** Begins anew where nothing is heard for too long while a pull is under way. */
+  #watch(): void {
+    this.#lastHeard = this.#parts.clock.monotonic();
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#watchLater();
+  }
+
+  #watchLater(): void {
+    this.#cancelWatch = this.#parts.clock.after(heartbeatMs, () => {
+      const silentMs = this.#parts.clock.monotonic() - this.#lastHeard;
+      if (this.#wanted > 0 && !this.#starting && silentMs > 2.5 * heartbeatMs) this.#restart();
+      this.#watchLater();
+    });
+  }
+
+  #restart(): void {
+    if (this.#closed || this.#starting) return;
+    this.#starting = true;
+    this.#wanted = 0;
+    void this.#start();
+  }
+
+  async #start(): Promise<void> {
+    const { cluster, clock } = this.#parts;
+    let since = clock.monotonic();
+    while (!this.#closed) {
+      try {
+        return await this.#begin();
+      } catch (error) {
+        // While there is no connection, and for a while longer, it is tried again.
+        if (!cluster.connected) since = clock.monotonic();
+        if (clock.monotonic() - since > restartMsMax) return this.#fail(error as DogearError);
+      }
+      await new Promise<void>((resolve) => void clock.after(restartMs, resolve));
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { cluster, chance, stream, subject, headersOnly, check } = this.#parts;
+    this.#forgetConsumer();
+    const name = `dogear-${chance.id()}`;
+    const config: Partial<ConsumerConfig> = {
+      name,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: this.#offset + 1,
+      ack_policy: AckPolicy.None,
+      replay_policy: ReplayPolicy.Instant,
+      max_deliver: 1,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: inactiveMs * nanosPerMs,
+      ...(subject !== undefined && { filter_subject: subject }),
+      ...(headersOnly === true && { headers_only: true }),
+    };
+    await cluster.attempt(() => cluster.jsm.consumers.add(stream, config));
+    // A consumer belongs to one incarnation of a stream: where this is still the same one now, so is what it gives.
+    await check();
+    if (this.#closed) return;
+    this.#name = name;
+    this.#sequence = 0;
+    this.#starting = false;
+    this.#pullMore();
+  }
+
+  /** It would go away by itself, later. */
+  #forgetConsumer(): void {
+    const { cluster, stream } = this.#parts;
+    if (this.#name !== "" && cluster.connected) {
+      cluster.jsm.consumers.delete(stream, this.#name).catch(() => {});
+    }
+    this.#name = "";
+  }
+
+  #fail(failure: DogearError): void {
+    this.#failure ??= failure;
+    this.#wake();
+  }
+}
+
+/** What the reply subject of a message says of it; see ADR-15 of NATS. */
+function origin(reply: string): {
+  readonly consumer: string | undefined;
+  readonly offset: Offset;
+  readonly consumerSequence: number;
+} {
+  // $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<offset>.<consumer sequence>.<time>.<pending>[.<token>]
+  const parts = reply.split(".");
+  const at = parts.length >= 11 ? 5 : 3;
+  return { consumer: parts[at], offset: Number(parts[at + 2]) as Offset, consumerSequence: Number(parts[at + 3]) };
+}
