@@ -25,7 +25,7 @@ export const action = z.discriminatedUnion("do", [
   z.strictObject({ do: z.literal("list-namespaces") }),
   /** The channels that have messages, ordered by name; answered with a {@link ChannelList}. */
   z.strictObject({ do: z.literal("list-channels"), namespace: z.string().max(nameLengthMax).optional(), ...listing }),
-  /** The sessions of this hub, ordered by id; answered with a {@link SessionList}. */
+  /** The sessions of all hubs, ordered by id; answered with a {@link SessionList}. */
   z.strictObject({ do: z.literal("list-sessions"), ...listing }),
   /** Ends a session with `disconnected`; answered with `null`. Its client may come back. */
   z.strictObject({ do: z.literal("disconnect"), session: text }),

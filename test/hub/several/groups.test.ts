@@ -81,7 +81,7 @@ describe("a group of several hubs", () => {
     expect([...other.leased.values()]).toEqual([3]);
   });
 
-  it("is taken over when its owner is gone, and its members keep what they hold under new fences", async () => {
+  it("is taken over when its owner is gone, and its members keep what they hold under new fences (P-58, P-59)", async () => {
     const several = new Several();
     const [one, two] = [await several.begin(), await several.begin()];
     await new TestMember("here", 0).work(one.hub);
