@@ -6,6 +6,7 @@ import { RawSocket } from "./raw-socket.ts";
 /** Keeps a number of drafts unanswered and counts the answers. */
 export class Publisher {
   acknowledged = 0;
+  onAcknowledged: () => void = () => {};
   readonly #socket: RawSocket;
   readonly #inFlight: number;
   readonly #draft: (number: number) => string;
@@ -52,7 +53,14 @@ export class Publisher {
       if (envelope.is === "error") throw new Error(`A publish was refused: ${(envelope as ErrorEnvelope).message}`);
     }
     this.acknowledged += answers;
-    if (answers > 0) this.#send(answers);
+    if (answers > 0) this.onAcknowledged();
+    // One that is paced by hand has no number to keep.
+    if (answers > 0 && this.#inFlight > 0) this.#send(answers);
+  }
+
+  /** Sends more than it keeps unanswered. */
+  sendMore(count: number): void {
+    this.#send(count);
   }
 
   #send(count: number): void {
@@ -92,9 +100,9 @@ export class Subscriber {
   readonly #halfWindow: number;
   #unacknowledged = 0;
 
-  private constructor(socket: RawSocket, window: number) {
+  private constructor(socket: RawSocket, halfWindow: number) {
     this.#socket = socket;
-    this.#halfWindow = window / 2;
+    this.#halfWindow = halfWindow;
   }
 
   static async start(
@@ -104,11 +112,15 @@ export class Subscriber {
       from: unknown;
       window: Pick<Limits, "windowBytesMax" | "windowMessagesMax">;
       localAddress?: string;
+      /** Names a durable cursor's subscriber. */
+      subscriber?: string;
+      /** Messages after which it acknowledges; half the window by default. */
+      halfWindow?: number;
     },
   ): Promise<Subscriber> {
-    const { pattern, from, window, localAddress } = options;
+    const { pattern, from, window, localAddress, subscriber: name } = options;
     const socket = await RawSocket.open(url, jsonSubprotocol, localAddress);
-    const subscriber = new Subscriber(socket, window.windowMessagesMax);
+    const subscriber = new Subscriber(socket, options.halfWindow ?? window.windowMessagesMax / 2);
     const ready = new Promise<void>((resolve) => {
       subscriber.onSubscribed = resolve;
     });
@@ -116,8 +128,8 @@ export class Subscriber {
     const size = { messages: window.windowMessagesMax, bytes: window.windowBytesMax };
     socket.send(
       JSON.stringify([
-        { is: "hello", protocol: 1 },
-        { is: "subscribe", subscription: 1, pattern, from, window: size },
+        { is: "hello", protocol: 1, subscriber: name },
+        { is: "subscribe", subscription: 1, pattern, from, window: size, cursor: name !== undefined },
       ]),
     );
     await ready;

@@ -7,7 +7,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, medians, type Result, table } from "./figures.ts";
-import { type SystemName, start } from "./systems.ts";
+import { absence, type SystemName, start, systemNames } from "./systems.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
 const { values } = parseArgs({
@@ -19,17 +19,25 @@ const { values } = parseArgs({
   },
 });
 const only = values.only?.split(",");
-const systems = values.systems?.split(",");
+const absent = systemNames.flatMap((system) => {
+  const why = absence(system);
+  return why === undefined ? [] : [{ system, why }];
+});
+for (const { system, why } of absent) console.error(`Without ${system}: ${why}.`);
+const systems = (values.systems?.split(",") ?? systemNames).filter((name) =>
+  absent.every(({ system }) => system !== name),
+);
 
 const rows = workloads
   .filter(({ name }) => only?.includes(name) ?? true)
   .flatMap((workload) =>
     workload.systems
-      .filter((system) => systems?.includes(system) ?? true)
+      .filter((system) => systems.includes(system))
       .map((system) => ({ workload, system, results: [] as Result[] })),
   );
 if (rows.length === 0) {
-  console.error(`Nothing to measure. Workloads: ${workloads.map(({ name }) => name).join(", ")}; systems: dogear, ws.`);
+  const names = workloads.map(({ name }) => name).join(", ");
+  console.error(`Nothing to measure. Workloads: ${names}; systems: ${systemNames.join(", ")}.`);
   process.exit(64);
 }
 

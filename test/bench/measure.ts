@@ -22,6 +22,50 @@ export async function until(condition: () => boolean, what: string, limitS = 60)
   }
 }
 
+/** What a share of the values does not exceed. */
+class Distribution {
+  readonly #values: number[] = [];
+
+  add(value: number): void {
+    this.#values.push(value);
+  }
+
+  at(share: number): number {
+    const sorted = this.#values.sort((a, b) => a - b);
+    return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  }
+}
+
+/** How long messages take, each from when it was to be sent: what waits behind something slow counts as late. */
+export class Times {
+  readonly acknowledged: Distribution = new Distribution();
+  readonly delivered: Distribution = new Distribution();
+  readonly #intended: number[] = [];
+
+  toSendAt(time: number): void {
+    this.#intended.push(time);
+  }
+
+  wasAcknowledged(index: number): void {
+    this.acknowledged.add(performance.now() - (this.#intended[index] as number));
+  }
+
+  wasDelivered(index: number): void {
+    this.delivered.add(performance.now() - (this.#intended[index] as number));
+  }
+}
+
+/** Calls so many times a second, whatever becomes of the calls, for four seconds. */
+export async function paced(perSecond: number, times: Times, send: () => void): Promise<void> {
+  const start = performance.now();
+  for (let i = 0; i < 4 * perSecond; i++) {
+    const intended = start + (i * 1_000) / perSecond;
+    while (performance.now() < intended) await seconds(0.001);
+    times.toSendAt(intended);
+    send();
+  }
+}
+
 /** Resident memory of a process, in bytes. */
 export function residentBytes(pid: number): number {
   const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));

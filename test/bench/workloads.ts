@@ -2,9 +2,10 @@
 import { defaultLimits } from "@dogear/shared";
 import { Publisher, Subscriber } from "./dogear-client.ts";
 import type { Result } from "./figures.ts";
-import { cpuSeconds, rate, residentBytes, seconds, until } from "./measure.ts";
+import { cpuSeconds, paced, rate, residentBytes, seconds, Times, until } from "./measure.ts";
+import { bareNats } from "./nats-client.ts";
 import { RawSocket } from "./raw-socket.ts";
-import type { Running, SystemName } from "./systems.ts";
+import { isDogear, type Running, type SystemName } from "./systems.ts";
 import { type Seen, Worker } from "./worker.ts";
 
 export interface Workload {
@@ -22,8 +23,9 @@ const window = { windowMessagesMax: defaultLimits.windowMessagesMax, windowBytes
 const publish = (inFlight: number): Workload => ({
   name: `publish-${inFlight}`,
   says: `durable publishes of 256 bytes, ${inFlight} in flight over one connection`,
-  systems: ["dogear"],
-  async run({ url }) {
+  systems: ["dogear", "dogear-jetstream", "jetstream"],
+  async run({ url, system }) {
+    if (system === "jetstream") return bareNats.publish(url, inFlight);
     const publisher = await Publisher.start(url, `publish-${inFlight}`, inFlight, draftTo("bench.publish"));
     const acks = await rate(() => publisher.acknowledged, 1, 4);
     publisher.close();
@@ -34,9 +36,49 @@ const publish = (inFlight: number): Workload => ({
 const fanOut = (connections: number): Workload => ({
   name: `fan-out-${connections}`,
   says: `one publisher, ${connections} connections with one subscription each, 256 bytes`,
-  systems: ["dogear", "ws"],
-  run: (running) => (running.system === "dogear" ? fanOutDogear(running, connections) : fanOutWs(running, connections)),
+  systems: ["dogear", "dogear-jetstream", "jetstream", "ws"],
+  run: (running) => {
+    if (running.system === "jetstream") return bareNats.fanOut(running, connections);
+    return isDogear(running.system) ? fanOutDogear(running, connections) : fanOutWs(running, connections);
+  },
 });
+
+const latencyPerSecond = 500;
+
+const latency: Workload = {
+  name: "latency",
+  says: `${latencyPerSecond} publishes a second of 256 bytes, one subscription, times from when each was to be sent`,
+  systems: ["dogear", "dogear-jetstream", "jetstream"],
+  async run({ url, system }) {
+    const times = new Times();
+    if (system === "jetstream") await bareNats.paced(url, latencyPerSecond, times);
+    else await pacedDogear(url, latencyPerSecond, times);
+    return {
+      "p50 ms, acknowledged": { value: times.acknowledged.at(0.5), unit: "ms" },
+      "p99 ms, acknowledged": { value: times.acknowledged.at(0.99), unit: "ms" },
+      "p50 ms, delivered": { value: times.delivered.at(0.5), unit: "ms" },
+      "p99 ms, delivered": { value: times.delivered.at(0.99), unit: "ms" },
+    };
+  },
+};
+
+async function pacedDogear(url: string, perSecond: number, times: Times): Promise<void> {
+  const subscriber = await Subscriber.start(url, { pattern: "bench.latency", from: "latest", window });
+  await until(() => subscriber.caughtUp, "going live");
+  const publisher = await Publisher.start(url, "latency", 0, draftTo("bench.latency"));
+  let delivered = 0;
+  subscriber.onProgress = () => {
+    for (; delivered < subscriber.received; delivered++) times.wasDelivered(delivered);
+  };
+  let acknowledged = 0;
+  publisher.onAcknowledged = () => {
+    for (; acknowledged < publisher.acknowledged; acknowledged++) times.wasAcknowledged(acknowledged);
+  };
+  await paced(perSecond, times, () => publisher.sendMore(1));
+  await until(() => delivered === publisher.sent && acknowledged === publisher.sent, "the last deliveries");
+  publisher.close();
+  subscriber.close();
+}
 
 async function fanOutDogear({ url, pid }: Running, connections: number): Promise<Result> {
   const subscribers: Subscriber[] = [];
@@ -98,13 +140,17 @@ async function fanOutWs({ url, pid }: Running, connections: number): Promise<Res
 }
 
 const catchUpMessages = 1_000_000;
+/** JetStream takes much longer for each. */
+const catchUpMessagesJetStream = 200_000;
 
 const catchUp: Workload = {
   name: "catch-up",
-  says: `one late subscription to ${catchUpMessages.toLocaleString("en")} messages of 256 bytes`,
-  systems: ["dogear"],
-  async run({ url }) {
-    const published = await fill(url, "bench.catch-up", catchUpMessages);
+  says: `one late subscription to ${catchUpMessages.toLocaleString("en")} messages of 256 bytes; on JetStream to ${catchUpMessagesJetStream.toLocaleString("en")}`,
+  systems: ["dogear", "dogear-jetstream", "jetstream"],
+  async run({ url, system }) {
+    if (system === "jetstream") return bareNats.catchUp(url, catchUpMessagesJetStream);
+    const count = system === "dogear" ? catchUpMessages : catchUpMessagesJetStream;
+    const published = await fill(url, "bench.catch-up", count);
     const start = performance.now();
     const subscriber = await Subscriber.start(url, { pattern: "bench.catch-up", from: "earliest", window });
     await new Promise<void>((resolve) => {
@@ -208,13 +254,42 @@ const idle: Workload = {
   },
 };
 
+const cursorCount = 200;
+
+const cursors: Workload = {
+  name: "cursors",
+  says: `${cursorCount} durable subscriptions, each acknowledging every message it gets as it comes`,
+  systems: ["dogear", "dogear-jetstream"],
+  async run({ url, pid }) {
+    const subscribers: Subscriber[] = [];
+    for (let i = 0; i < cursorCount; i++) {
+      const cursor = { subscriber: `cursor-${i}`, halfWindow: 1 };
+      subscribers.push(await Subscriber.start(url, { pattern: "bench.cursors", from: "latest", window, ...cursor }));
+    }
+    const publisher = await Publisher.start(url, "cursors", 1, draftTo("bench.cursors"));
+    const acknowledged = () => subscribers.reduce((sum, subscriber) => sum + subscriber.received, 0);
+    const cpu = cpuSeconds(pid);
+    const before = acknowledged();
+    const acks = await rate(acknowledged, 1, 4);
+    const cpuPerMillion = ((cpuSeconds(pid) - cpu) / (acknowledged() - before)) * 1e6;
+    publisher.close();
+    for (const subscriber of subscribers) subscriber.close();
+    return {
+      "acks/s": { value: acks, unit: "acks/s" },
+      "CPU s/million": { value: cpuPerMillion, unit: "s" },
+    };
+  },
+};
+
 export const workloads: readonly Workload[] = [
   publish(1),
   publish(256),
   publish(4_096),
   fanOut(10),
   fanOut(1_000),
+  latency,
   catchUp,
+  cursors,
   groups(1),
   groups(8),
   groups(64),
