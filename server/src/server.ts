@@ -7,10 +7,12 @@ import { Origins } from "./access/origins.ts";
 import { hubJsonCodec } from "./codec/json.ts";
 import { type Config, parseConfig } from "./config/config.ts";
 import { checkExposure } from "./config/exposure.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { JetStreamSettings } from "./engine/jetstream/cluster.ts";
 import { LmdbEngine } from "./engine/lmdb/lmdb-engine.ts";
 import { createDoor } from "./http/door.ts";
 import { Hub } from "./hub/hub.ts";
-import { systemChance, systemClock } from "./runtime/clock.ts";
+import { type Chance, type Clock, systemChance, systemClock } from "./runtime/clock.ts";
 import { type Logger, silentLogger } from "./runtime/logger.ts";
 import { Metrics } from "./runtime/metrics.ts";
 import { handle } from "./session/handlers.ts";
@@ -22,7 +24,7 @@ import { Proxies } from "./socket/peer.ts";
 export interface ServerOptions {
   /** What `readConfig`, `loadConfig` or `parseConfig` makes; the options below are stronger than what it says. */
   readonly config?: Config;
-  /** The folder of the data, created where it is missing; `./data` by default. */
+  /** The folder of the data, created where it is missing; `./data` by default. With NATS there is none. */
   readonly data?: string;
   /** 7600 by default; 0 takes a free one. */
   readonly port?: number;
@@ -51,8 +53,8 @@ export interface Server {
 }
 
 /**
- * Starts a hub on the embedded engine. Rejects where the data or the port cannot be had, and with a `ConfigError` where
- * other machines could come in without access control.
+ * Starts a hub on the engine that the configuration chooses. Rejects where the data, NATS or the port cannot be had, and with
+ * a `ConfigError` where other machines could come in without access control.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const { logger = silentLogger, config = parseConfig({}), authenticate, authorize } = options;
@@ -61,7 +63,12 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   checkExposure(access, host);
   const metrics = new Metrics();
   const runtime = { clock: systemClock, chance: systemChance, logger, metrics };
-  const engine = await LmdbEngine.open({ ...runtime, data, fatal: options.fatal ?? throwLater });
+  const engine = await openEngine({
+    ...runtime,
+    data,
+    jetstream: config.jetstream,
+    fatal: options.fatal ?? throwLater,
+  });
   metrics.watch({ engine: () => engine.health() });
   const { limits, policies, listen } = config;
   const codec = hubJsonCodec(limits);
@@ -125,6 +132,28 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     await engine.close();
     throw error;
   }
+}
+
+interface EngineParts {
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly data: string;
+  readonly jetstream: JetStreamSettings | undefined;
+  readonly fatal: (error: unknown) => void;
+}
+
+/** The engine that the configuration chooses. What speaks to NATS is loaded only where it does. */
+async function openEngine({ data, jetstream, fatal, ...runtime }: EngineParts): Promise<Engine> {
+  if (jetstream === undefined) return LmdbEngine.open({ ...runtime, data, fatal });
+  const { JetStreamEngine } = await import("./engine/jetstream/jetstream-engine.ts");
+  const renewed = (namespace: string) => {
+    fatal(
+      new Error(`The log of ${namespace} on NATS is not the one it was: a hub that is started anew goes on with it.`),
+    );
+  };
+  return JetStreamEngine.open({ ...runtime, settings: jetstream, renewed });
 }
 
 interface Where {

@@ -48,6 +48,8 @@ const good: readonly object[] = [
     limits: { subscriptionsMax: 5 },
     namespaces: { chat: { durability: "memory", retention: { ageMs: null }, ttlMs: 5 } },
   },
+  { engine: "nats://a:4222,b:4222", jetstream: { prefix: "shop", replicas: 3, monitors: ["http://a:8222"] } },
+  { engine: ["nats://hub:password@a:4222", "tls://[::1]"] },
   loadConfig().settings,
 ];
 
@@ -66,6 +68,9 @@ const bad: readonly object[] = [
   { namespaces: { "a.b": {} } },
   { namespaces: { chat: { durability: "ram" } } },
   { log: { level: "loud" } },
+  { engine: "mysql" },
+  { engine: [] },
+  { engine: "nats://a", jetstream: { replicas: 2 } },
 ];
 
 test.each(good)("a configuration that the hub takes is one for editors: %j", (config) => {

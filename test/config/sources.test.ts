@@ -120,6 +120,10 @@ describe("a variable", () => {
   /** A value of each that is not its default. */
   const values: Readonly<Record<string, string>> = {
     DOGEAR_DATA: "elsewhere",
+    DOGEAR_ENGINE: "nats://a:4222,b:4222",
+    DOGEAR_JETSTREAM_PREFIX: "shop",
+    DOGEAR_JETSTREAM_REPLICAS: "5",
+    DOGEAR_JETSTREAM_MONITORS: "http://a:8222,http://b:8222",
     DOGEAR_LISTEN_HOST: "::1",
     DOGEAR_LISTEN_PORT: "0",
     DOGEAR_LISTEN_ORIGINS: "https://a.example, https://b.example",
@@ -150,6 +154,12 @@ describe("a variable", () => {
     const { config } = loadConfig({ env });
     expect(config).toMatchObject({
       data: "elsewhere",
+      jetstream: {
+        servers: ["nats://a:4222", "nats://b:4222"],
+        prefix: "shop",
+        replicas: 5,
+        monitors: ["http://a:8222", "http://b:8222"],
+      },
       listen: {
         host: "::1",
         port: 0,

@@ -1,4 +1,5 @@
 /** The hub of `dogear serve`: started, or the reason why not; and stopped in good order. */
+import { DogearError } from "@dogear/shared";
 import { demoFolder, startSensors } from "../demo/demo.ts";
 import {
   type Config,
@@ -32,8 +33,12 @@ export async function serveUntilStopped({ demo, ...values }: ServeValues, shell:
   const server = await start({ config, logger, fatal, ...(demo && { http: files(demoFolder()) }) });
   const sensors = demo ? startSensors(local(server).replace("http", "ws"), { logger }) : undefined;
   shell.stdout.write(`dogear listening on ${server.url.replace("ws", "http")}\n`);
+  if (config.jetstream) shell.stdout.write(`${onNats(config.jetstream)}\n`);
   if (open) shell.stdout.write(withoutAccessControl);
-  if (demo) shell.stdout.write(`See this machine at ${local(server)}; the data is in ${config.data}.\n`);
+  if (demo)
+    shell.stdout.write(
+      `See this machine at ${local(server)}${config.jetstream ? "" : `; the data is in ${config.data}`}.\n`,
+    );
 
   const untilStopped = async (): Promise<void> => {
     await stopped(shell);
@@ -54,6 +59,12 @@ export async function serveUntilStopped({ demo, ...values }: ServeValues, shell:
 const withoutAccessControl =
   "There is no access control: everybody on this machine may read, write and administer everything.\n" +
   'To let other machines in, configure tokens or keys: "dogear help token", "dogear help key".\n';
+
+/** Where the data is. Who the hub is to NATS is not said. */
+function onNats({ servers, prefix, replicas }: NonNullable<Config["jetstream"]>): string {
+  const copies = replicas === 1 ? "one copy" : `${replicas} copies`;
+  return `The data is on NATS JetStream at ${servers.join(",")}, in ${copies} under ${prefix}.`;
+}
 
 /** Where to find the hub from this machine: every address is none to connect to. */
 function local({ host, port, url }: Server): string {
@@ -82,6 +93,7 @@ function explain(cause: NodeJS.ErrnoException, { data, listen: { host, port } }:
   if (code === "EADDRNOTAVAIL" || syscall === "getaddrinfo") {
     return unavailable(`This machine has no address ${host}. Take another with --host.`);
   }
+  if (cause instanceof DogearError) return unavailable(cause.message);
   if (syscall !== undefined) {
     return unavailable(`The data cannot be kept in ${data}: ${message}. Take another folder with --data.`);
   }

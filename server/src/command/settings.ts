@@ -23,6 +23,11 @@ export const hubConfigOptions = {
     says: "the address to listen on (default: 127.0.0.1); others need access control",
   },
   data: { type: "string", value: "folder", says: "where messages and cursors are kept (default: ./data)" },
+  engine: {
+    type: "string",
+    value: "engine",
+    says: "where logs are kept: lmdb (default), or NATS: nats://a:4222,b:4222",
+  },
   "log-level": { type: "string", value: "level", says: "debug, info (default), warn, error or silent" },
 } as const;
 
@@ -32,6 +37,7 @@ export interface ConfigValues {
   readonly port?: string | undefined;
   readonly host?: string | undefined;
   readonly data?: string | undefined;
+  readonly engine?: string | undefined;
   readonly "log-level"?: string | undefined;
 }
 
@@ -52,12 +58,13 @@ export async function configuration(
   }
 }
 
-function flagsOf({ port, host, data, "log-level": level, set = [] }: ConfigValues): ConfigFlag[] {
+function flagsOf({ port, host, data, engine, "log-level": level, set = [] }: ConfigValues): ConfigFlag[] {
   if (port !== undefined) integer("port", port, 0, 65_535);
   const named: [flag: string, path: string, text: string | undefined][] = [
     ["--port", "listen.port", port],
     ["--host", "listen.host", host],
     ["--data", "data", data],
+    ["--engine", "engine", engine],
     ["--log-level", "log.level", level],
   ];
   return [

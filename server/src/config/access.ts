@@ -106,7 +106,8 @@ export function checkTls({ certificateFile, keyFile }: TlsFiles, reading: Readin
   }
 }
 
-function textOf(file: string, path: readonly string[], { given, mistakes }: Reading): string | undefined {
+/** What a file holds that the configuration names. */
+export function textOf(file: string, path: readonly string[], { given, mistakes }: Reading): string | undefined {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

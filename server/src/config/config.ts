@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import type { Limits } from "@dogear/shared";
 import type { AccessPolicy } from "../access/policy.ts";
+import type { JetStreamSettings } from "../engine/jetstream/cluster.ts";
 import type { HubPolicy } from "../hub/namespace.ts";
 import type { LogLevel } from "../runtime/logger.ts";
 import { accessOf, checkTls } from "./access.ts";
+import { jetStreamOf } from "./engine.ts";
 import { Given, valueAt } from "./given.ts";
 import { mistakesIn } from "./limits.ts";
 import { addIssues, ConfigError, expectation, Mistakes } from "./mistakes.ts";
@@ -15,6 +17,8 @@ import { defaultNamespace, type ListenSettings, type Settings, schema } from "./
 export interface Config {
   /** The folder of the data. */
   readonly data: string;
+  /** How logs and state are kept on NATS; where it is undefined they are in the folder. */
+  readonly jetstream: JetStreamSettings | undefined;
   readonly listen: ListenSettings;
   readonly access: AccessPolicy;
   readonly log: { readonly level: LogLevel };
@@ -85,8 +89,9 @@ export function check(given: Given, mistakes: Mistakes = new Mistakes()): Checke
   for (const [path, sentence] of mistakesIn(limits)) mistakes.add(given.origin(path), sentence);
   if (listen.tls) checkTls(listen.tls, { given, mistakes });
   const access = accessOf(settings.access, { given, mistakes });
+  const jetstream = jetStreamOf(settings, { given, mistakes });
   mistakes.throwIfAny();
-  return { config: { data, listen, access, log, limits, policies: policiesOf(settings) }, settings };
+  return { config: { data, jetstream, listen, access, log, limits, policies: policiesOf(settings) }, settings };
 }
 
 const filePaths = leavesOf(schema).filter((path) => path.join() === "data" || path.at(-1)?.endsWith("File"));

@@ -72,10 +72,10 @@ function sentence(issue: z.core.$ZodIssue, path: readonly string[], value: unkno
 /** Longest value that is quoted, in characters. */
 const quotedLengthMax = 60;
 
-/** What it is not. What is said about access may be secret, also where it is in the wrong place there. */
+/** What it is not. What is said about access may be secret, also where it is in the wrong place there; so may a URL. */
 function instead(path: readonly string[], value: unknown): string {
-  if (path[0] === "access") return "";
   const quoted = JSON.stringify(value);
+  if (path[0] === "access" || (path[0] === "engine" && quoted.includes("@"))) return "";
   return quoted.length > quotedLengthMax ? "" : `, not ${quoted}`;
 }
 

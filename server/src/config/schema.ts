@@ -6,18 +6,41 @@ import { type Limits, nameLengthMax } from "@dogear/shared";
 import { z } from "zod";
 import { type Capabilities, capabilities } from "../access/capabilities.ts";
 import { type KeyAlgorithm, keyAlgorithms, type UserLimits } from "../access/policy.ts";
+import type { JetStreamSettings } from "../engine/jetstream/cluster.ts";
 import { type LogLevel, logLevels } from "../runtime/logger.ts";
 import { limits, userLimits } from "./limits.ts";
-import { fileName, hostName, keySetUrl, network, origin, text, whole } from "./values.ts";
+import {
+  fileName,
+  hostName,
+  keySetUrl,
+  monitorUrl,
+  natsUrl,
+  natsUrls,
+  network,
+  origin,
+  text,
+  whole,
+} from "./values.ts";
 
 /** All that a configuration says, its defaults included. */
 export interface Settings {
   readonly data: string;
+  /** `lmdb`, or where NATS listens: URLs in a list, or with commas between. */
+  readonly engine: string | readonly string[];
+  readonly jetstream: JetStreamOptions;
   readonly listen: ListenSettings;
   readonly access: AccessSettings;
   readonly log: { readonly level: LogLevel };
   readonly limits: Limits;
   readonly namespaces: Readonly<Record<string, NamespaceSettings>>;
+}
+
+export interface JetStreamOptions {
+  readonly prefix: string;
+  readonly replicas?: number | undefined;
+  readonly monitors: readonly string[];
+  readonly credentialsFile?: string | undefined;
+  readonly tls?: JetStreamSettings["tls"];
 }
 
 export interface ListenSettings {
@@ -161,6 +184,44 @@ const access = z.strictObject({
     .describe("The cookie that may hold the token of a browser that reads over HTTP."),
 });
 
+const natsServers = '"lmdb", or where NATS listens: nats://a:4222,b:4222';
+
+const engine = z.union(
+  [
+    z.literal("lmdb"),
+    z.string().regex(natsUrls, { error: natsServers }),
+    z.array(z.string().regex(natsUrl, { error: "where NATS listens, such as nats://a:4222" })).min(1),
+  ],
+  { error: natsServers },
+);
+
+const jetstream = z.strictObject({
+  prefix: text()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/, { error: 'at most 32 letters, digits, "_" and "-"' })
+    .default("dogear")
+    .describe("What the names of streams and subjects begin with. Hubs of one prefix share logs and state."),
+  replicas: z
+    .literal([1, 3, 5])
+    .optional()
+    .describe("How many servers keep each log and the state; by default 3 where several servers are named, else 1."),
+  monitors: z
+    .array(monitorUrl)
+    .default([])
+    .describe(
+      "Where every server is monitored (http://a:8222). With one replica, messages count as on disk where all of them " +
+        "say sync_interval: always.",
+    ),
+  credentialsFile: fileName.optional().describe("A .creds file of NATS that says who the hub is."),
+  tls: z
+    .strictObject({
+      caFile: fileName.optional().describe("Those whose certificates are trusted, in PEM; by default the system's."),
+      certificateFile: fileName.optional().describe("The hub's own certificate, in PEM."),
+      keyFile: fileName.optional().describe("The certificate's private key, in PEM."),
+    })
+    .optional()
+    .describe("TLS to NATS, where it needs more than a URL that begins with tls://."),
+});
+
 const namespaceName = z.string().regex(/^[A-Za-z0-9_-]{1,255}$/, { error: "a namespace is one level of a name" });
 
 const namespace = z.strictObject({
@@ -194,7 +255,14 @@ export const schema: z.ZodType<Settings> = z
     $schema: z.string().optional().describe("The schema of this file, for editors: `dogear config schema` writes it."),
     data: text("the name of a folder")
       .default("./data")
-      .describe("The folder of the data, created where it is missing."),
+      .describe("The folder of the data, created where it is missing. With NATS there is none."),
+    engine: engine
+      .default("lmdb")
+      .describe(
+        'Where logs are kept: "lmdb", in the folder of the data; or by NATS JetStream, for several hubs: the URLs of its ' +
+          "servers, in a list or with commas between (nats://a:4222,b:4222).",
+      ),
+    jetstream: jetstream.prefault({}).describe("How NATS is used, where `engine` names it."),
     listen: listen.prefault({}).describe("Where to listen, and who may connect to it from where."),
     access: access.prefault({}).describe("Who is let in, and what they may do."),
     log: z

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { nearest } from "../runtime/nearest.ts";
 import { type Config, check, givenBy } from "./config.ts";
+import { redactedEngine } from "./engine.ts";
 import { Given, type Origin } from "./given.ts";
 import { Mistakes, unknown } from "./mistakes.ts";
 import { bare, leavesOf, type Schema, schemaAt } from "./paths.ts";
@@ -101,7 +102,11 @@ function take(path: readonly string[], text: string, origin: Origin, given: Give
 function meant(text: string, schema: Schema): unknown {
   const kind = bare(schema);
   if (text === "null" && schema !== kind) return null;
-  if (kind instanceof z.ZodNumber) return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  if (
+    kind instanceof z.ZodNumber ||
+    (kind instanceof z.ZodLiteral && typeof kind.values.values().next().value === "number")
+  )
+    return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
   if (kind instanceof z.ZodArray && !text.trimStart().startsWith("["))
     return text.split(",").map((item) => item.trim());
   if (kind instanceof z.ZodArray || kind instanceof z.ZodObject || kind instanceof z.ZodRecord) return json(text);
@@ -118,7 +123,8 @@ function json(text: string): unknown {
 
 function redacted(settings: Settings): object {
   const { tokens } = settings.access;
-  if (tokens === undefined) return settings;
+  const engine = redactedEngine(settings.engine);
+  if (tokens === undefined) return { ...settings, engine };
   const secrets = tokens.secrets.map(() => "[redacted]");
-  return { ...settings, access: { ...settings.access, tokens: { ...tokens, secrets } } };
+  return { ...settings, engine, access: { ...settings.access, tokens: { ...tokens, secrets } } };
 }

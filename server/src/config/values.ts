@@ -62,6 +62,24 @@ function isKeySetUrl(text: string): boolean {
   return url.protocol === "http:" && isLoopback(url.hostname.replace(/^\[(.*)\]$/, "$1"));
 }
 
+const natsHost = "(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?";
+const natsLogin = "([^\\s,@/]+@)?";
+const natsScheme = "(nats|tls)://";
+
+/** A server of NATS, with a user and a password or a token where it needs one. */
+export const natsUrl: RegExp = new RegExp(`^${natsScheme}${natsLogin}${natsHost}$`);
+
+/** Several with commas between; those behind the first may leave out their scheme. */
+export const natsUrls: RegExp = new RegExp(
+  `^${natsScheme}${natsLogin}${natsHost}( *, *(${natsScheme}${natsLogin})?${natsHost})*$`,
+);
+
+/** Where a server tells how it is. */
+export const monitorUrl: z.ZodString = textThat(
+  (text) => /^https?:\/\//.test(text) && urlOf(text) !== undefined,
+  "where a nats-server is monitored, such as http://nats-1:8222",
+);
+
 function urlOf(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }

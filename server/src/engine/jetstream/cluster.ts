@@ -5,7 +5,13 @@
 import { readFile } from "node:fs/promises";
 import { type DogearError, dogearError } from "@dogear/shared";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, credsAuthenticator, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import {
+  connect,
+  credsAuthenticator,
+  errors,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from "@nats-io/transport-node";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Health } from "../engine.ts";
@@ -21,6 +27,8 @@ export interface JetStreamSettings {
   /** Where servers can be asked about themselves, `http://a:8222`. */
   readonly monitors: readonly string[];
   readonly credentialsFile?: string | undefined;
+  /** Who the hub is, where no file says it. */
+  readonly login?: { readonly user: string; readonly password: string } | { readonly token: string } | undefined;
   readonly tls?:
     | {
         readonly caFile?: string | undefined;
@@ -205,7 +213,7 @@ export class Cluster {
 }
 
 async function connected(settings: JetStreamSettings): Promise<NatsConnection> {
-  const { servers, credentialsFile, tls } = settings;
+  const { servers, credentialsFile, login, tls } = settings;
   const options: NodeConnectionOptions = {
     name: "dogear",
     servers: [...servers],
@@ -220,6 +228,8 @@ async function connected(settings: JetStreamSettings): Promise<NatsConnection> {
     noAsyncTraces: true,
   };
   if (credentialsFile !== undefined) options.authenticator = credsAuthenticator(await readFile(credentialsFile));
+  if (login !== undefined)
+    Object.assign(options, "token" in login ? login : { user: login.user, pass: login.password });
   if (tls !== undefined) {
     options.tls = {
       ...(tls.caFile !== undefined && { caFile: tls.caFile }),
@@ -230,7 +240,10 @@ async function connected(settings: JetStreamSettings): Promise<NatsConnection> {
   try {
     return await connect(options);
   } catch (error) {
-    throw dogearError("unavailable", `NATS does not answer at ${servers.join(", ")}.`, { cause: error });
+    const where = servers.join(", ");
+    const isRefused = error instanceof errors.AuthorizationError;
+    const detail = isRefused ? `NATS does not let this hub in at ${where}.` : `NATS does not answer at ${where}.`;
+    throw dogearError("unavailable", detail, { cause: error });
   }
 }
 
