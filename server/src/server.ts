@@ -39,6 +39,11 @@ export interface ServerOptions {
   readonly http?: RequestListener;
   /** Called where the disk is not to be trusted any more. By default the error is thrown, which ends the process. */
   readonly fatal?: (error: unknown) => void;
+  /**
+   * Called where a log on NATS is not the one it was any more: its stream was made again, or has lost its end. What the hub
+   * knows of it is void: close the server and start another. By default `fatal` is called.
+   */
+  readonly renewed?: () => void;
 }
 
 export interface Server {
@@ -62,12 +67,14 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const access = { policy: config.access, authenticate, authorize };
   checkExposure(access, host);
   const metrics = new Metrics();
+  const fatal = options.fatal ?? throwLater;
   const runtime = { clock: systemClock, chance: systemChance, logger, metrics };
   const engine = await openEngine({
     ...runtime,
     data,
     jetstream: config.jetstream,
-    fatal: options.fatal ?? throwLater,
+    fatal,
+    renewed: options.renewed ?? (() => fatal(new Error("A log on NATS is not the one it was: start the hub anew."))),
   });
   metrics.watch({ engine: () => engine.health() });
   const { limits, policies, listen } = config;
@@ -142,17 +149,13 @@ interface EngineParts {
   readonly data: string;
   readonly jetstream: JetStreamSettings | undefined;
   readonly fatal: (error: unknown) => void;
+  readonly renewed: () => void;
 }
 
 /** The engine that the configuration chooses. What speaks to NATS is loaded only where it does. */
-async function openEngine({ data, jetstream, fatal, ...runtime }: EngineParts): Promise<Engine> {
+async function openEngine({ data, jetstream, fatal, renewed, ...runtime }: EngineParts): Promise<Engine> {
   if (jetstream === undefined) return LmdbEngine.open({ ...runtime, data, fatal });
   const { JetStreamEngine } = await import("./engine/jetstream/jetstream-engine.ts");
-  const renewed = (namespace: string) => {
-    fatal(
-      new Error(`The log of ${namespace} on NATS is not the one it was: a hub that is started anew goes on with it.`),
-    );
-  };
   return JetStreamEngine.open({ ...runtime, settings: jetstream, renewed });
 }
 

@@ -2,12 +2,16 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { beforeAll, describe, expect, test } from "vitest";
+import { clientOf } from "../support/hub.ts";
 import { listening } from "../support/hub-process.ts";
 import { type NatsNode, natsServer, startNats } from "../support/nats.ts";
 import { freePorts } from "../support/ports.ts";
 import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
+import { Collected } from "../support/waiting.ts";
 import { dogear, payloads, start } from "./support.ts";
 
 const password = "c0rrecth0rse";
@@ -33,6 +37,27 @@ describe.skipIf(natsServer === undefined)("dogear serve with NATS", () => {
     for (const hub of hubs) expect(await hub.kill("SIGTERM")).toEqual({ code: 0, signal: null });
     for (const { stdout, stderr } of hubs) expect(stdout + stderr).not.toContain(password);
     expect(existsSync(join(cwd, "data"))).toBe(false);
+  });
+
+  test("begins anew where its stream was made again, and its clients hear of it (G2, G5)", async () => {
+    const hub = start(["serve", "--port", "0", "--engine", engine], { env: { DOGEAR_JETSTREAM_PREFIX: "again" } });
+    const client = clientOf((await listening(hub)).url, { subscriber: "reader" });
+    const seen = new Collected<readonly [unknown, string]>();
+    const gaps = new Collected<unknown>();
+    const options = { cursor: true, from: "earliest", onGap: "continue", window: { messages: 1 } } as const;
+    const subscription = client.subscribe("news", options, ({ data, epoch }) => seen.add([data, epoch]));
+    subscription.addEventListener("gap", ({ detail }) => gaps.add(detail.reason));
+    for (const data of [0, 1]) await client.publish("news", data);
+    // With the window it has, the second one comes when the first is acknowledged.
+    await seen.reach(2);
+    const nats = await connect({ servers: node.url, user: "hub", pass: password });
+    await (await jetstreamManager(nats)).streams.delete("again-log-default");
+    await nats.close();
+    await gaps.reach(1);
+    await client.publish("news", 2);
+    const [, [, before], [data, after]] = (await seen.reach(3)) as [unknown, [unknown, string], [unknown, string]];
+    expect([gaps.items, data, before === after]).toEqual([["epoch"], 2, false]);
+    expect(await hub.kill("SIGTERM")).toEqual({ code: 0, signal: null });
   });
 
   test("says what is wrong where NATS is not there, or does not let it in", async () => {

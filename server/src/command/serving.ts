@@ -30,7 +30,8 @@ export async function serveUntilStopped({ demo, ...values }: ServeValues, shell:
   const failed = new Promise<never>((_, reject) => {
     fatal = (cause) => reject(new CommandError("internal", `The log cannot be written any more: ${cause}.`, { cause }));
   });
-  const server = await start({ config, logger, fatal, ...(demo && { http: files(demoFolder()) }) });
+  const options = { config, logger, fatal, ...(demo && { http: files(demoFolder()) }) };
+  let { server, renewed } = await start(options);
   const sensors = demo ? startSensors(local(server).replace("http", "ws"), { logger }) : undefined;
   shell.stdout.write(`dogear listening on ${server.url.replace("ws", "http")}\n`);
   if (config.jetstream) shell.stdout.write(`${onNats(config.jetstream)}\n`);
@@ -40,15 +41,18 @@ export async function serveUntilStopped({ demo, ...values }: ServeValues, shell:
       `See this machine at ${local(server)}${config.jetstream ? "" : `; the data is in ${config.data}`}.\n`,
     );
 
-  const untilStopped = async (): Promise<void> => {
-    await stopped(shell);
+  const stop = stopped(shell).then(() => false);
+  try {
+    // Clients come back to the same port, and find the log as it is now.
+    while (await Promise.race([renewed, stop, failed, shell.crashed])) {
+      logger.warn("beginning-anew");
+      await server.close();
+      ({ server, renewed } = await start({ ...options, port: server.port }));
+    }
     logger.info("stopping", { signal: shell.stop.reason.signal });
     await sensors?.stop();
-    await server.close();
+    await Promise.race([server.close(), failed, shell.crashed]);
     logger.info("stopped");
-  };
-  try {
-    await Promise.race([untilStopped(), failed, shell.crashed]);
   } catch (error) {
     logger.error("failed", { error: (error as Error).cause ?? error });
     throw error;
@@ -72,9 +76,19 @@ function local({ host, port, url }: Server): string {
   return every ? `http://localhost:${port}` : url.replace("ws", "http");
 }
 
-async function start(options: ServerOptions & { readonly config: Config }): Promise<Server> {
+interface Started {
+  readonly server: Server;
+  /** Resolves with true where the server must make place for another, because its log is not the one it was. */
+  readonly renewed: Promise<true>;
+}
+
+async function start(options: ServerOptions & { readonly config: Config }): Promise<Started> {
+  let renew: (renewed: true) => void = () => {};
+  const renewed = new Promise<true>((resolve) => {
+    renew = resolve;
+  });
   try {
-    return await startServer(options);
+    return { server: await startServer({ ...options, renewed: () => renew(true) }), renewed };
   } catch (error) {
     throw explain(error as NodeJS.ErrnoException, options.config);
   }
