@@ -18,9 +18,12 @@ export default defineConfig({
     },
   },
   test: {
-    // Processes, not threads: LMDB is native code, and a test that crashes should take nothing along.
+    // Processes, not threads: LMDB is native code, and a test that crashes should take nothing along but its file.
     pool: "forks",
     maxWorkers: 2,
+    // A process runs one file after another, so that what they import is loaded once. Each cleans up after itself.
+    isolate: false,
+    setupFiles: "test/support/clean.ts",
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // The report is what .ci/run counts from; the summary for people is the last thing printed.

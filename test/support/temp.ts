@@ -12,8 +12,9 @@ export function temporaryFolder(): string {
 }
 
 /**
- * Cleans up when the running test ends, and when the process does: what was started outside of a test, as in
- * `beforeAll` or a benchmark, or what a test that was cut short left. What was started last is cleaned up first.
+ * Cleans up when the running test ends; what was started outside of a test, as in `beforeAll`, or left by a test that
+ * was cut short, when the file does; and what a benchmark started, when the process does. What was started last is
+ * cleaned up first.
  */
 export function whenDone(clean: () => void | Promise<void>): void {
   left.add(clean);
@@ -30,6 +31,18 @@ export function whenDoneHere(): typeof whenDone {
 }
 
 const left = new Set<() => void | Promise<void>>();
+
+/** Cleans up what is left, all of it also where some of it fails. */
+export async function cleanUp(): Promise<void> {
+  const clean = [...left].at(-1);
+  if (clean === undefined) return;
+  left.delete(clean);
+  try {
+    await clean();
+  } finally {
+    await cleanUp();
+  }
+}
 
 process.once("exit", () => {
   for (const clean of [...left].reverse()) void clean();
