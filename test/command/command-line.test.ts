@@ -1,9 +1,13 @@
 import { expect, test } from "vitest";
 import packageJson from "../../server/package.json" with { type: "json" };
-import { dogear } from "./support.ts";
+import { dogear, dogearProcess } from "./support.ts";
 
 test("dogear --version says which version it is", async () => {
-  expect(await dogear(["--version"])).toEqual({ code: 0, stdout: `dogear ${packageJson.version}\n`, stderr: "" });
+  expect(await dogearProcess(["--version"])).toEqual({
+    code: 0,
+    stdout: `dogear ${packageJson.version}\n`,
+    stderr: "",
+  });
 });
 
 const wrong: readonly [line: string, says: string][] = [
@@ -128,6 +132,11 @@ for (const [line, says] of wrong) {
   });
 }
 
+test("a process that is refused ends with that exit code too", async () => {
+  const stderr = 'dogear: There is no command frobnicate. See "dogear --help".\n';
+  expect(await dogearProcess(["frobnicate"])).toEqual({ code: 64, stdout: "", stderr });
+});
+
 test("DOGEAR_URL is checked as --url is", async () => {
   const { code, stderr } = await dogear(["publish", "a", "1"], { url: "localhost:7600" });
   expect(code).toBe(64);
@@ -136,5 +145,5 @@ test("DOGEAR_URL is checked as --url is", async () => {
 
 test("an error shows where in the program it came from with DEBUG=dogear, and only then", async () => {
   expect((await dogear(["publish"])).stderr).not.toContain(" at ");
-  expect((await dogear(["publish"], { env: { DEBUG: "dogear" } })).stderr).toMatch(/^ +at .*publish/m);
+  expect((await dogearProcess(["publish"], { env: { DEBUG: "dogear" } })).stderr).toMatch(/^ +at .*publish/m);
 });

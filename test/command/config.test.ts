@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { jsonSchema, loadConfig, parseConfig } from "@dogear/server";
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/temp.ts";
-import { dogear } from "./support.ts";
+import { dogear, dogearProcess } from "./support.ts";
 
 const secret = "R2l2ZSBtZSBhIHBsYWNlIHRvIHN0YW5kIG9uLCBhbmQgSSB3aWxs";
 
@@ -18,8 +18,8 @@ describe("dogear config check", () => {
   test("says in one line that nothing is wrong", async () => {
     const cwd = configured({ limits: { errorsMax: 1 } });
     const fine = { code: 0, stdout: "dogear.json is in order.\n", stderr: "" };
-    expect(await dogear(["config", "check", "--config", "dogear.json"], { cwd })).toEqual(fine);
-    expect(await dogear(["config", "check"], { cwd, env: { DOGEAR_CONFIG: "dogear.json" } })).toEqual(fine);
+    expect(await dogearProcess(["config", "check", "--config", "dogear.json"], { cwd })).toEqual(fine);
+    expect(await dogearProcess(["config", "check"], { cwd, env: { DOGEAR_CONFIG: "dogear.json" } })).toEqual(fine);
     expect(await dogear(["config", "check"])).toEqual({ ...fine, stdout: "The configuration is in order.\n" });
   });
 
@@ -27,7 +27,7 @@ describe("dogear config check", () => {
     const cwd = configured({ limits: { mesageBytesMax: 1 }, access: { tokens: { secrets: "hunter2hunter2" } } });
     const env = { DOGEAR_LISTEN_PORT: "http" };
     const args = ["config", "check", "--config", "dogear.json", "--log-level", "loud", "--set", "data="];
-    expect(await dogear(args, { cwd, env })).toEqual({
+    expect(await dogearProcess(args, { cwd, env })).toEqual({
       code: 78,
       stdout: "",
       stderr: `${[
@@ -63,9 +63,13 @@ describe("dogear config print", () => {
   });
 
   test("prints what options, variables and file say together, without the secrets", async () => {
-    const cwd = configured({ access: { tokens: { secrets: [secret] } }, limits: { errorsMax: 1, drainMs: 1 } });
-    const env = { DOGEAR_CONFIG: "dogear.json", DOGEAR_LIMITS_ERRORS_MAX: "2", DOGEAR_LISTEN_PORT: "2" };
-    const { code, stdout, stderr } = await dogear(["config", "print", "--port", "3"], { cwd, env });
+    const folder = configured({ access: { tokens: { secrets: [secret] } }, limits: { errorsMax: 1, drainMs: 1 } });
+    const env = {
+      DOGEAR_CONFIG: join(folder, "dogear.json"),
+      DOGEAR_LIMITS_ERRORS_MAX: "2",
+      DOGEAR_LISTEN_PORT: "2",
+    };
+    const { code, stdout, stderr } = await dogear(["config", "print", "--port", "3"], { env });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(JSON.parse(stdout)).toMatchObject({
       listen: { host: "127.0.0.1", port: 3 },

@@ -1,22 +1,18 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
+import { startHub, type TestHub } from "../support/hub.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { signed, tokenConfig } from "../support/tokens.ts";
-import { type CommandOptions, type Finished, shell, start, Terminal } from "./support.ts";
+import { dogear, shell, start } from "./support.ts";
 
-let hub: HubProcess;
+let hub: TestHub;
 let good: string;
 
 beforeAll(async () => {
-  hub = await startHubProcess({ data: temporaryFolder(), config: tokenConfig });
+  hub = await startHub({ config: tokenConfig });
   good = signed({ sub: "ada" });
 });
-
-function dogear(args: readonly string[], options: Omit<CommandOptions, "cwd"> = {}): Promise<Finished> {
-  return new Terminal(100).run(args, options);
-}
 
 function fileOf(text: string): string {
   const file = join(temporaryFolder(), "token");

@@ -1,18 +1,17 @@
 import type { CursorReport } from "@dogear/client/admin";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
-import { temporaryFolder } from "../support/temp.ts";
+import { startHub, type TestHub } from "../support/hub.ts";
 import { cells, dogear, finished, jsonLines, payloads, shell, start } from "./support.ts";
 
-let hub: HubProcess;
+let hub: TestHub;
 
 beforeAll(async () => {
-  hub = await startHubProcess({ data: temporaryFolder() });
+  hub = await startHub();
 });
 
 /** A channel of 1, 2 and 3, of which `me` has had the first. */
 async function half(channel: string): Promise<void> {
-  await shell(`seq 3 | dogear publish ${channel}`, hub);
+  await dogear(["publish", channel], { url: hub.url, input: "1\n2\n3\n" });
   await dogear(["subscribe", channel, "--from", "earliest", "--as", "me", "--count", "1"], hub);
 }
 

@@ -1,17 +1,15 @@
 import type { Dogear } from "@dogear/client";
 import { admin, type GroupReport } from "@dogear/client/admin";
 import { beforeAll, describe, expect, test } from "vitest";
-import { clientOf } from "../support/hub.ts";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
-import { temporaryFolder } from "../support/temp.ts";
+import { clientOf, startHub, type TestHub } from "../support/hub.ts";
 import { Collected } from "../support/waiting.ts";
 import { cells, dogear, jsonLines, shell, start, Terminal } from "./support.ts";
 import { join, publish } from "./workers.ts";
 
-let hub: HubProcess;
+let hub: TestHub;
 
 beforeAll(async () => {
-  hub = await startHubProcess({ data: temporaryFolder() });
+  hub = await startHub();
 });
 
 /** A group that has given up these, and has nobody now. */

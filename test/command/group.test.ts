@@ -1,19 +1,16 @@
 import type { Dogear } from "@dogear/client";
 import type { GroupReport } from "@dogear/client/admin";
 import { beforeAll, describe, expect, test } from "vitest";
-import { clientOf } from "../support/hub.ts";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
-import { temporaryFolder } from "../support/temp.ts";
+import { clientOf, startHub, type TestHub } from "../support/hub.ts";
 import { cells, dogear, firstOf, jsonLines, shell, Terminal } from "./support.ts";
 import { join, next, publish } from "./workers.ts";
 
 const hour = 3_600_000;
 
-let hub: HubProcess;
+let hub: TestHub;
 
 beforeAll(async () => {
-  hub = await startHubProcess({
-    data: temporaryFolder(),
+  hub = await startHub({
     config: { namespaces: { shop: {}, empty: {}, many: {} } },
   });
 });

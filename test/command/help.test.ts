@@ -1,16 +1,15 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { commands, entries } from "../../server/src/command/table.ts";
 import { exits, signalExits } from "../../server/src/command/usage.ts";
-import { clientOf } from "../support/hub.ts";
-import { startHubProcess } from "../support/hub-process.ts";
-import { temporaryFolder } from "../support/temp.ts";
-import { dogear, finished, firstOf, startShell } from "./support.ts";
+import { clientOf, startHub } from "../support/hub.ts";
+import { whenDone } from "../support/temp.ts";
+import { dogear, dogearProcess, finished, firstOf, startShell } from "./support.ts";
 
 const columns = 100;
 const ending = [...Object.values(exits).map(({ code }) => code), ...Object.values(signalExits)];
 
 test("dogear --help names every command, with what it is for, and every exit code", async () => {
-  const { code, stdout } = await dogear(["--help"]);
+  const { code, stdout } = await dogearProcess(["--help"]);
   expect(code).toBe(0);
   for (const { name, summary } of entries) expect(stdout).toMatch(new RegExp(`^  ${name} +${summary}$`, "m"));
   for (const code of ending) expect(stdout).toMatch(new RegExp(`^  [\\d, ]*\\b${code}\\b`, "m"));
@@ -70,15 +69,17 @@ describe("every example of the help works:", () => {
   let url: string;
 
   beforeAll(async () => {
-    ({ url } = await startHubProcess({ data: temporaryFolder() }));
+    ({ url } = await startHub());
     for (let n = 0; n < 10; n++) await dogear(["publish", "sensors.kitchen.temperature", `${n}`], { url });
     await dogear(["subscribe", "sensors.>", "--from", "earliest", "--as", "me", "--count", "1"], { url });
-    const client = clientOf(url);
+    // One example deletes a group under its members.
+    const client = clientOf(url, { expectErrors: true });
     await client.work("trial", { group: "trial" }).ready();
     // One is given up, and one is worked on for ever.
-    client.work("orders.new", { group: "billing", concurrency: 10 }, (message) =>
+    const billing = client.work("orders.new", { group: "billing", concurrency: 10 }, (message) =>
       message.data === 1 ? message.reject() : new Promise(() => {}),
     );
+    whenDone(() => billing.leave({ signal: AbortSignal.abort() }));
     await client.publish("orders.new", 1);
     await client.publish("orders.new", 2);
     await firstOf(client, "orders.new.$dead.billing");

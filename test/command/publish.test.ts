@@ -2,14 +2,15 @@ import { execFileSync } from "node:child_process";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
+import { startHub, type TestHub } from "../support/hub.ts";
+import { startHubProcess } from "../support/hub-process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { dogear, finished, jsonLines, type Printed, shell, start, startShell } from "./support.ts";
 
-let hub: HubProcess;
+let hub: TestHub;
 
 beforeAll(async () => {
-  hub = await startHubProcess({ data: temporaryFolder() });
+  hub = await startHub();
 });
 
 describe("one message", () => {
@@ -228,17 +229,16 @@ describe("where no hub answers", () => {
   });
 
   test("it waits for one until then", async () => {
-    const data = temporaryFolder();
-    const { port, stop } = await startHubProcess({ data });
-    await stop();
+    const { data, port, close } = await startHub();
+    await close();
     const publishing = dogear(["publish", "a", "1", "--url", `ws://127.0.0.1:${port}`]);
-    await startHubProcess({ data, port });
+    await startHub({ data, port });
     expect(await publishing).toMatchObject({ code: 0 });
   });
 
   test("a signal stops it", async () => {
-    const { port, stop } = await startHubProcess({ data: temporaryFolder() });
-    await stop();
+    const { port, close } = await startHub();
+    await close();
     const waiting = start(["subscribe", "a", "--url", `ws://127.0.0.1:${port}`]);
     await waiting.untilLine(/No hub answers/);
     expect(await waiting.kill("SIGTERM")).toEqual({ code: 0, signal: null });
@@ -251,7 +251,7 @@ test("--url wins over DOGEAR_URL, and may begin with http", async () => {
   expect(code).toBe(0);
 });
 
-async function printed(channel: string, { url } = hub): Promise<Printed[]> {
+async function printed(channel: string, { url }: { readonly url: string } = hub): Promise<Printed[]> {
   const { stdout } = await dogear(["subscribe", channel, "--from", "earliest", "--until-caught-up"], { url });
   return jsonLines(stdout);
 }

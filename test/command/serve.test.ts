@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { parseConfig } from "@dogear/server";
 import { describe, expect, test } from "vitest";
 import { serve } from "../../server/src/command/serve.ts";
+import { startHub } from "../support/hub.ts";
 import { listening, startHubProcess } from "../support/hub-process.ts";
 import { temporaryFolder } from "../support/temp.ts";
-import { dogear, jsonLines, payloads, start, startShell } from "./support.ts";
+import { dogear, dogearProcess, jsonLines, payloads, start, startShell } from "./support.ts";
 
 const noAccessControl = [
   "There is no access control: everybody on this machine may read, write and administer everything.",
@@ -76,8 +77,8 @@ test("goes by its options first, then by the environment, then by the file", asy
 
 describe("says what to do where it cannot run:", () => {
   test("the port is taken", async () => {
-    const { port } = await startHubProcess({ data: temporaryFolder() });
-    expect(await dogear(["serve", "--port", `${port}`])).toEqual({
+    const { port } = await startHub();
+    expect(await dogear(["serve", "--port", `${port}`, "--data", temporaryFolder()])).toEqual({
       code: 69,
       stdout: "",
       stderr: `dogear: Port ${port} is taken. Stop what listens there, or take another with --port.\n`,
@@ -85,7 +86,9 @@ describe("says what to do where it cannot run:", () => {
   });
 
   test("this machine does not have the address", async () => {
-    expect(await dogear(["serve", "--port", "0", "--host", "192.0.2.1", "--set", key])).toEqual({
+    expect(
+      await dogear(["serve", "--port", "0", "--host", "192.0.2.1", "--set", key, "--data", temporaryFolder()]),
+    ).toEqual({
       code: 69,
       stdout: "",
       stderr: "dogear: This machine has no address 192.0.2.1. Take another with --host.\n",
@@ -93,7 +96,7 @@ describe("says what to do where it cannot run:", () => {
   });
 
   test("other machines could come in, and there is no access control", async () => {
-    expect(await dogear(["serve", "--port", "0", "--host", "0.0.0.0"])).toEqual({
+    expect(await dogear(["serve", "--port", "0", "--host", "0.0.0.0", "--data", temporaryFolder()])).toEqual({
       code: 78,
       stdout: "",
       stderr:
@@ -111,7 +114,7 @@ describe("says what to do where it cannot run:", () => {
   test("another hub has the data", async () => {
     const data = temporaryFolder();
     await startHubProcess({ data });
-    const { code, stderr } = await dogear(["serve", "--port", "0", "--data", data]);
+    const { code, stderr } = await dogearProcess(["serve", "--port", "0", "--data", data]);
     expect(code).toBe(69);
     expect(stderr).toBe(`dogear: Another hub is using the data in ${data}. Stop it, or give this one other data.\n`);
   });
@@ -133,7 +136,7 @@ describe("says what to do where it cannot run:", () => {
   test("the configuration has an unknown key", async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, "dogear.json"), '{"limits":{"messageByteMax":1}}');
-    const { code, stderr } = await dogear(["serve", "--config", "dogear.json"], { cwd });
+    const { code, stderr } = await dogearProcess(["serve", "--config", "dogear.json"], { cwd });
     expect(code).toBe(78);
     expect(stderr).toBe(
       "dogear: dogear.json: limits.messageByteMax is not known; did you mean limits.messageBytesMax? " +
@@ -142,13 +145,12 @@ describe("says what to do where it cannot run:", () => {
   });
 
   test("a namespace would split the names of channels that are there", async () => {
-    const data = temporaryFolder();
-    const hub = await startHubProcess({ data });
+    const hub = await startHub();
     await dogear(["publish", "chat.lobby", "1"], hub);
-    await hub.stop();
-    const cwd = temporaryFolder();
-    writeFileSync(join(cwd, "dogear.json"), '{"namespaces":{"chat":{}}}');
-    const { code, stderr } = await dogear(["serve", "--port", "0", "--data", data, "--config", "dogear.json"], { cwd });
+    await hub.close();
+    const config = join(temporaryFolder(), "dogear.json");
+    writeFileSync(config, '{"namespaces":{"chat":{}}}');
+    const { code, stderr } = await dogear(["serve", "--port", "0", "--data", hub.data, "--config", config]);
     expect(code).toBe(78);
     expect(stderr).toContain("dogear: The namespace chat cannot be configured: chat.lobby already has messages");
   });

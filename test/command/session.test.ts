@@ -1,19 +1,17 @@
 import type { ChannelReport, SessionReport } from "@dogear/client/admin";
 import { beforeAll, describe, expect, test } from "vitest";
-import { clientOf, happening } from "../support/hub.ts";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
-import { temporaryFolder } from "../support/temp.ts";
+import { clientOf, happening, startHub, type TestHub } from "../support/hub.ts";
 import { signed, tokenConfig } from "../support/tokens.ts";
 import { type CommandOptions, cells, type Finished, jsonLines, Terminal } from "./support.ts";
 
-let hub: HubProcess;
+let hub: TestHub;
 
 beforeAll(async () => {
   const config = { ...tokenConfig, namespaces: { news: {} } };
-  hub = await startHubProcess({ data: temporaryFolder(), config });
+  hub = await startHub({ config });
 });
 
-function dogear(args: readonly string[], options: Omit<CommandOptions, "cwd">): Promise<Finished> {
+function dogear(args: readonly string[], options: CommandOptions): Promise<Finished> {
   return new Terminal(200).run(args, options);
 }
 

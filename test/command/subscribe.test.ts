@@ -2,29 +2,33 @@ import { execFileSync } from "node:child_process";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
+import { startHub, type TestHub } from "../support/hub.ts";
+import { startHubProcess } from "../support/hub-process.ts";
 import type { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { dogear, finished, jsonLines, payloads, shell, start, startShell } from "./support.ts";
 
 const all = ["--from", "earliest", "--until-caught-up"];
 
-let hub: HubProcess;
+let hub: TestHub;
 
 beforeAll(async () => {
-  hub = await startHubProcess({
-    data: temporaryFolder(),
-    config: { namespaces: { ram: { durability: "memory" } } },
-  });
+  hub = await startHub({ config: { namespaces: { ram: { durability: "memory" } } } });
 });
 
 /** Publishes the numbers from first to last. */
-async function publish(channel: string, first: number, last: number, { url } = hub): Promise<void> {
-  expect((await shell(`seq ${first} ${last} | dogear publish ${channel}`, { url })).code).toBe(0);
+async function publish(
+  channel: string,
+  first: number,
+  last: number,
+  { url }: { readonly url: string } = hub,
+): Promise<void> {
+  const input = Array.from({ length: last - first + 1 }, (_, index) => `${first + index}\n`).join("");
+  expect((await dogear(["publish", channel], { url, input })).code).toBe(0);
 }
 
 /** Waits for a subscriber that does not say when it is there. */
-async function publishUntilSeen(subscriber: ChildProcess, at: HubProcess): Promise<void> {
+async function publishUntilSeen(subscriber: ChildProcess, at: { readonly url: string }): Promise<void> {
   while (subscriber.stdout === "") await publish("seen", 1, 1, at);
 }
 
@@ -186,10 +190,10 @@ describe("a connection that is lost", () => {
   });
 
   test("is told to have been asked for by a hub that stops", async () => {
-    const stopping = await startHubProcess({ data: temporaryFolder() });
+    const stopping = await startHub();
     const reading = start(["subscribe", ">"], stopping);
     await reading.untilLine(/Subscribed/);
-    await stopping.stop();
+    await stopping.close();
     await reading.untilLine(/^dogear: The connection is lost \(draining\); trying again\.$/);
   });
 });

@@ -1,4 +1,7 @@
-/** The built command in processes of its own, as people run it. */
+/**
+ * The command: in the test's own process, where what it says and does is looked at, and built, in processes of its own,
+ * where pipes, signals or a working directory are.
+ */
 import { chmodSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -31,21 +34,32 @@ export interface CommandOptions {
   /** The hub's URL. */
   readonly url?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** What is on standard input, where anything is. */
+  readonly input?: string;
+}
+
+export interface ProcessOptions extends Omit<CommandOptions, "input"> {
   readonly cwd?: string;
 }
 
-/** Starts `dogear` with these arguments. */
-export function start(args: readonly string[], options: CommandOptions = {}): ChildProcess {
-  return new ChildProcess(process.execPath, [main, ...args], surroundings(options));
+/** Runs `dogear` with these arguments to its end, in the test's own process. */
+export function dogear(args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  return run(args, { stdout, stderr, stop: new AbortController().signal }, options);
 }
 
-/** Runs `dogear` with these arguments to its end. */
-export function dogear(args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+/** Runs `dogear` with these arguments to its end, in a process of its own. */
+export function dogearProcess(args: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   return finished(start(args, options));
 }
 
+/** Starts `dogear` with these arguments, in a process of its own. */
+export function start(args: readonly string[], options: ProcessOptions = {}): ChildProcess {
+  return new ChildProcess(process.execPath, [main, ...args], surroundings(options));
+}
+
 /** Starts a line of shell that knows the command as `dogear`. */
-export function startShell(line: string, options: CommandOptions = {}): ChildProcess {
+export function startShell(line: string, options: ProcessOptions = {}): ChildProcess {
   const bin = temporaryFolder();
   const script = join(bin, "dogear");
   writeFileSync(script, `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`);
@@ -56,7 +70,7 @@ export function startShell(line: string, options: CommandOptions = {}): ChildPro
 }
 
 /** Runs a line of shell to its end. */
-export function shell(line: string, options: CommandOptions = {}): Promise<Finished> {
+export function shell(line: string, options: ProcessOptions = {}): Promise<Finished> {
   return finished(startShell(line, options));
 }
 
@@ -77,20 +91,33 @@ export class Terminal {
   }
 
   /** Runs `dogear` with these arguments to its end. */
-  async run(args: readonly string[], { url, env: more }: Omit<CommandOptions, "cwd">): Promise<Finished> {
-    const { stdout, stderr } = this;
-    const [printed, said] = [stdout, stderr].map(collect);
-    const env = { DOGEAR_URL: url, ...more };
-    const crashed = new Promise<never>(() => {});
-    const stdin = new PassThrough().end();
-    const code = await command(args, { stdin, stdout, stderr, env, stop: this.#stop.signal, crashed });
-    return { code, stdout: printed?.() ?? "", stderr: said?.() ?? "" };
+  run(args: readonly string[], options: CommandOptions): Promise<Finished> {
+    return run(args, { stdout: this.stdout, stderr: this.stderr, stop: this.#stop.signal }, options);
   }
 
   /** As Ctrl-C does. */
   interrupt(): void {
     this.#stop.abort(new Interrupted("SIGINT"));
   }
+}
+
+interface Surroundings {
+  readonly stdout: PassThrough;
+  readonly stderr: PassThrough;
+  readonly stop: AbortSignal;
+}
+
+async function run(
+  args: readonly string[],
+  { stdout, stderr, stop }: Surroundings,
+  { url, env: more, input = "" }: CommandOptions,
+): Promise<Finished> {
+  const [printed, said] = [collect(stdout), collect(stderr)];
+  const env = { DOGEAR_URL: url, ...more };
+  const crashed = new Promise<never>(() => {});
+  const stdin = new PassThrough().end(input);
+  const code = await command(args, { stdin, stdout, stderr, env, stop, crashed });
+  return { code, stdout: printed(), stderr: said() };
 }
 
 /** Reads a stream, so that writing to it goes on; returns what says what came so far. */
@@ -126,7 +153,7 @@ export function payloads(stdout: string): unknown[] {
   return jsonLines(stdout).map(({ data }) => data);
 }
 
-function surroundings({ url, env, cwd }: CommandOptions): { env: NodeJS.ProcessEnv; cwd: string } {
+function surroundings({ url, env, cwd }: ProcessOptions): { env: NodeJS.ProcessEnv; cwd: string } {
   // What the tests themselves run under is not the command's: a debugger, say, or a hub of the developer's own.
   const foreign = ([name]: [string, unknown]) => name === "NODE_OPTIONS" || name === "DEBUG" || /^DOGEAR_/.test(name);
   const own = Object.fromEntries(Object.entries(process.env).filter((variable) => !foreign(variable)));

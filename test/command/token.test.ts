@@ -8,9 +8,9 @@ import { Keys } from "../../server/src/access/keys.ts";
 import { Tokens } from "../../server/src/access/tokens.ts";
 import { systemClock } from "../../server/src/runtime/clock.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
-import { startHubProcess } from "../support/hub-process.ts";
+import { startHub } from "../support/hub.ts";
 import { temporaryFolder } from "../support/temp.ts";
-import { dogear } from "./support.ts";
+import { dogear, dogearProcess } from "./support.ts";
 
 const secret = "R2l2ZSBtZSBhIHBsYWNlIHRvIHN0YW5kIG9uLCBhbmQgSSB3aWxs";
 const older = "VGhlIG9sZGVyIG9uZSwgdGhhdCBpcyBub3Qgc2lnbmVkIHdpdGg=";
@@ -20,7 +20,7 @@ function configured(tokens: object): { readonly cwd: string; readonly env: NodeJ
   const cwd = temporaryFolder();
   writeFileSync(join(cwd, "dogear.json"), JSON.stringify({ access: { tokens } }));
   writeFileSync(join(cwd, "secret"), `${secret}\n`);
-  return { cwd, env: { DOGEAR_CONFIG: "dogear.json" } };
+  return { cwd, env: { DOGEAR_CONFIG: join(cwd, "dogear.json") } };
 }
 
 function verified(token: string, by = secret): ReturnType<typeof jwtVerify> {
@@ -55,7 +55,7 @@ describe("dogear token create", () => {
       lifetimeMsMax: 3_600_000,
     };
     const { cwd, env } = configured(policy);
-    const { stdout } = await dogear(["token", "create", "--user", "a@b.example", "--can", "work:a"], { cwd, env });
+    const { stdout } = await dogear(["token", "create", "--user", "a@b.example", "--can", "work:a"], { env });
     const { payload } = await verified(stdout);
     expect(payload).toMatchObject({
       sub: "a@b.example",
@@ -89,9 +89,9 @@ describe("dogear token create", () => {
   test("signs with the secret in a file, with a configuration of other secrets or without one", async () => {
     const args = ["token", "create", "--user", "a", "--secret-file", "secret"];
     const { cwd, env } = configured({ secrets: [older], audience: "dogear" });
-    const { stdout } = await dogear(args, { cwd, env });
+    const { stdout } = await dogearProcess(args, { cwd, env });
     expect((await verified(stdout)).payload.aud).toBe("dogear");
-    expect((await verified((await dogear(args, { cwd })).stdout)).payload.sub).toBe("a");
+    expect((await verified((await dogearProcess(args, { cwd })).stdout)).payload.sub).toBe("a");
   });
 
   test("is refused without a secret, and with a bad one, which is not printed", async () => {
@@ -145,14 +145,11 @@ describe("dogear key create", () => {
 });
 
 test("a hub lets in who has what these commands made, and nobody else", async () => {
-  const { cwd, env } = configured({ secretFile: "secret" });
-  const { stdout: token } = await dogear(["token", "create", "--user", "alice", "--can", "publish:news"], { cwd, env });
+  const { env } = configured({ secretFile: "secret" });
+  const { stdout: token } = await dogear(["token", "create", "--user", "alice", "--can", "publish:news"], { env });
   const { stdout: key, stderr } = await dogear(["key", "create", "billing", "--can", "publish:news"]);
   const { keys } = JSON.parse(stderr).access;
-  const hub = await startHubProcess({
-    data: temporaryFolder(),
-    config: { access: { tokens: { secrets: [secret] }, keys } },
-  });
+  const hub = await startHub({ config: { access: { tokens: { secrets: [secret] }, keys } } });
   for (const good of [token, key]) {
     await using client = connect(hub.url, { token: good.trim() });
     expect(await client.publish("news", 1)).toMatchObject({ durability: "disk" });
