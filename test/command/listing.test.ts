@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import widthOf from "string-width";
 import { expect, test } from "vitest";
-import { type Column, printAll } from "../../server/src/command/operate/listing.ts";
+import type { Column } from "../../server/src/command/operate/columns.ts";
+import { printAll } from "../../server/src/command/operate/listing.ts";
 import { Output } from "../../server/src/command/operate/output.ts";
 import { Terminal } from "./support.ts";
 

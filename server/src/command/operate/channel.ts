@@ -3,7 +3,8 @@ import type { ChannelReport } from "@dogear/client/admin";
 import { type Command, command, type Family } from "../command.ts";
 import { hubOptions } from "../hub.ts";
 import { integer, noMore } from "../usage.ts";
-import { type Column, first, printAll } from "./listing.ts";
+import type { Column } from "./columns.ts";
+import { first, printAll } from "./listing.ts";
 import { jsonOption, operate, within } from "./operator.ts";
 
 const columns: readonly Column<ChannelReport>[] = [

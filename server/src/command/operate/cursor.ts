@@ -5,8 +5,9 @@ import { age } from "../duration.ts";
 import { hubOptions } from "../hub.ts";
 import { place, placeSays } from "../place.ts";
 import { CommandError, integer, noMore } from "../usage.ts";
+import type { Column } from "./columns.ts";
 import { lagText, oldest } from "./group-report.ts";
-import { type Column, first, printAll, printFacts } from "./listing.ts";
+import { first, printAll, printFacts } from "./listing.ts";
 import { type Asked, jsonOption, operandsOf, operate } from "./operator.ts";
 
 const columns: readonly Column<CursorReport>[] = [

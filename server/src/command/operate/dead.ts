@@ -5,9 +5,11 @@ import { age } from "../duration.ts";
 import { hubOptions } from "../hub.ts";
 import { inJson, lineOf } from "../printer.ts";
 import { integer } from "../usage.ts";
+import { amount } from "./cell.ts";
+import type { Column } from "./columns.ts";
 import { messagesUntilNow } from "./contents.ts";
 import { deadRedrive } from "./dead-redrive.ts";
-import { amount, type Column, printAll } from "./listing.ts";
+import { printAll } from "./listing.ts";
 import { jsonOption, namespaceOption, operandsOf, operate, within } from "./operator.ts";
 
 const columns: readonly Column<Message>[] = [

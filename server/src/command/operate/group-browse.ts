@@ -7,7 +7,8 @@ import { age } from "../duration.ts";
 import { hubOptions } from "../hub.ts";
 import { inJson } from "../printer.ts";
 import { integer } from "../usage.ts";
-import { type Column, printAll } from "./listing.ts";
+import type { Column } from "./columns.ts";
+import { printAll } from "./listing.ts";
 import { jsonOption, namespaceOption, type Operator, operandsOf, operate, within } from "./operator.ts";
 
 type Unsettled = Browsed["messages"][number];

@@ -1,7 +1,9 @@
 /** How a group's report reads. */
 import type { GroupReport, Lag } from "@dogear/client/admin";
 import { age, duration } from "../duration.ts";
-import { amount, type Cell, type Column, printFacts } from "./listing.ts";
+import { amount, type Cell } from "./cell.ts";
+import type { Column } from "./columns.ts";
+import { printFacts } from "./listing.ts";
 import type { Operator } from "./operator.ts";
 
 export const groupColumns: readonly Column<GroupReport>[] = [

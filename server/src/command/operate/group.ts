@@ -4,9 +4,10 @@ import { type Command, command, type Family, type Shell } from "../command.ts";
 import { hubOptions } from "../hub.ts";
 import { place, placeSays } from "../place.ts";
 import { CommandError, noMore } from "../usage.ts";
+import { amount } from "./cell.ts";
 import { groupBrowse } from "./group-browse.ts";
 import { groupColumns, printGroup } from "./group-report.ts";
-import { amount, printAll } from "./listing.ts";
+import { printAll } from "./listing.ts";
 import { type Asked, jsonOption, namespaceOption, operandsOf, operate, within } from "./operator.ts";
 
 const list: Command = command({

@@ -4,7 +4,7 @@ import { type Command, command } from "../command.ts";
 import { hubOptions } from "../hub.ts";
 import { moment } from "../place.ts";
 import { CommandError, noMore } from "../usage.ts";
-import { amount } from "./listing.ts";
+import { amount } from "./cell.ts";
 import { jsonOption, operate } from "./operator.ts";
 
 export const revoke: Command = command({

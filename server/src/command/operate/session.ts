@@ -4,7 +4,8 @@ import { type Command, command, type Family } from "../command.ts";
 import { age } from "../duration.ts";
 import { hubOptions } from "../hub.ts";
 import { integer, noMore } from "../usage.ts";
-import { type Column, first, printAll } from "./listing.ts";
+import type { Column } from "./columns.ts";
+import { first, printAll } from "./listing.ts";
 import { jsonOption, operandsOf, operate } from "./operator.ts";
 
 const columns: readonly Column<SessionReport>[] = [
