@@ -31,15 +31,17 @@ const blocks = existsSync(readme) ? blocksIn(readFileSync(readme, "utf8")) : [];
 /** What a clone is started and tested with. */
 const setUp = ["npm ci && npm start", "npm ci && npm test"];
 
+/** Starts what npx would, which takes longer to find it than that takes to run. The test's own hub is started by npx. */
+const npx = `npx() { command="$1"; shift; "node_modules/.bin/$command" "$@"; }`;
+
 let folder: string;
 let port: number;
 let typeErrors: string;
 
 beforeAll(async () => {
   folder = await installedProject();
-  typeErrors = await typeCheck();
   const hub = new ChildProcess("npx", ["dogear", "serve", "--port", "0", "--data", temporaryFolder()], { cwd: folder });
-  ({ port } = await listening(hub));
+  [{ port }, typeErrors] = await Promise.all([listening(hub), typeCheck()]);
 }, 120_000);
 
 describe("README.md", { timeout: 120_000 }, () => {
@@ -119,7 +121,7 @@ async function runShell(block: Block): Promise<void> {
   if (!/^(npx dogear|curl) /m.test(block.code)) return checkSetUp(block);
   // Another hub besides the test's own takes any free port.
   const code = here(block.code).replaceAll(/npx dogear serve\b(?!.*--port)/g, "$& --port 0");
-  await finish(block, new ChildProcess("sh", ["-ec", code], { cwd: folder }));
+  await finish(block, new ChildProcess("sh", ["-ec", `${npx}\n${code}`], { cwd: folder }));
 }
 
 function checkSetUp(block: Block): void {
