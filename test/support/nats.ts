@@ -35,10 +35,33 @@ export interface NatsCluster {
   leaderOf(stream: string): Promise<NatsNode>;
 }
 
+/** What differs from node to node. */
+export interface NatsPlace {
+  readonly name: string;
+  readonly config: string;
+  readonly store: string;
+  readonly address: string;
+  readonly port: number;
+  /** Where it listens for the others, and where all of them are; nothing where there are none. */
+  readonly cluster?: { readonly url: string; readonly routes: readonly string[] };
+}
+
+/** The command line of a node, as compose.yaml has it. */
+export function natsArguments({ name, config, store, address, port, cluster }: NatsPlace): string[] {
+  return [
+    `--config=${config}`,
+    `--name=${name}`,
+    `--store_dir=${store}`,
+    `--addr=${address}`,
+    `--port=${port}`,
+    ...(cluster ? [`--cluster=${cluster.url}`, `--routes=${cluster.routes.join(",")}`] : []),
+  ];
+}
+
 /** Starts a server and waits until it can be used. */
 export async function startNats(options: NatsOptions = {}): Promise<NatsNode> {
   const [port, monitor] = (await freePorts(2)) as [number, number];
-  const node = new NatsNode({ name: "nats-1", port, monitor, config: configFile(options), args: [] });
+  const node = new NatsNode({ name: "nats-1", port, monitor, config: configFile(options) });
   await node.start();
   await node.ready();
   return node;
@@ -48,12 +71,11 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsNode> {
 export async function startNatsCluster(count: number, options: NatsOptions = {}): Promise<NatsCluster> {
   const ports = await freePorts(3 * count);
   const routePorts = ports.slice(0, count);
-  const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`).join(",");
+  const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`);
   const config = configFile(options);
-  const nodes = routePorts.map((routePort, i) => {
+  const nodes = routes.map((url, i) => {
     const [port, monitor] = ports.slice(count + 2 * i) as [number, number];
-    const args = ["--cluster", `nats://127.0.0.1:${routePort}`, "--routes", routes];
-    return new NatsNode({ name: `nats-${i + 1}`, port, monitor, config, args });
+    return new NatsNode({ name: `nats-${i + 1}`, port, monitor, config, cluster: { url, routes } });
   });
   await Promise.all(nodes.map((node) => node.start()));
   const cluster = {
@@ -67,13 +89,8 @@ export async function startNatsCluster(count: number, options: NatsOptions = {})
   return cluster;
 }
 
-interface NatsNodeParts {
-  readonly name: string;
-  readonly port: number;
+interface NatsNodeParts extends Omit<NatsPlace, "store" | "address"> {
   readonly monitor: number;
-  /** Its configuration file. */
-  readonly config: string;
-  readonly args: readonly string[];
 }
 
 export class NatsNode {
@@ -88,12 +105,12 @@ export class NatsNode {
   #process: ChildProcess | undefined;
   #frozen = false;
 
-  constructor({ name, port, monitor, config, args }: NatsNodeParts) {
-    this.name = name;
-    this.url = `nats://127.0.0.1:${port}`;
+  constructor({ monitor, ...place }: NatsNodeParts) {
+    this.name = place.name;
+    this.url = `nats://127.0.0.1:${place.port}`;
     this.monitor = `http://127.0.0.1:${monitor}`;
-    const where = ["--addr", "127.0.0.1", "--port", `${port}`, "--http_port", `${monitor}`];
-    this.#args = ["--config", config, "--name", name, "--store_dir", this.#store, ...where, ...args];
+    const here = natsArguments({ ...place, store: this.#store, address: "127.0.0.1" });
+    this.#args = [...here, `--http_port=${monitor}`];
   }
 
   /** Whether it is started and not frozen. */
