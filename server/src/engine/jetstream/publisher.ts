@@ -3,7 +3,7 @@
  * not at all.
  */
 import { dogearError, type Offset } from "@dogear/shared";
-import { headers, type MsgHdrs } from "@nats-io/transport-node";
+import { type MsgHdrs, MsgHdrsImpl } from "@nats-io/transport-node";
 import type { Chance } from "../../runtime/clock.ts";
 import { type Cluster, requestTimeoutMs } from "./cluster.ts";
 import { type ApiFailure, codes, failure, translated } from "./failures.ts";
@@ -99,19 +99,17 @@ function headersOf(
   isLast = false,
 ): MsgHdrs | undefined {
   if (id === undefined && number === undefined && expects === undefined && batch === undefined) return undefined;
-  const all = headers();
-  if (id !== undefined) all.append("Nats-Msg-Id", id);
-  if (number !== undefined) all.append(numberHeader, `${number}`);
-  if (expects !== undefined) {
-    all.append("Nats-Expected-Last-Subject-Sequence", `${expects.last}`);
-    all.append("Nats-Expected-Last-Subject-Sequence-Subject", expects.subject);
-  }
-  if (batch !== undefined) {
-    all.append("Nats-Batch-Id", batch);
-    all.append("Nats-Batch-Sequence", `${sequence}`);
-    if (isLast) all.append("Nats-Batch-Commit", "1");
-  }
-  return all;
+  // Made at once: to add one after the other takes longer than all the rest of publishing.
+  return MsgHdrsImpl.fromRecord({
+    ...(id !== undefined && { "Nats-Msg-Id": [id] }),
+    ...(number !== undefined && { [numberHeader]: [`${number}`] }),
+    ...(expects !== undefined && {
+      "Nats-Expected-Last-Subject-Sequence": [`${expects.last}`],
+      "Nats-Expected-Last-Subject-Sequence-Subject": [expects.subject],
+    }),
+    ...(batch !== undefined && { "Nats-Batch-Id": [batch], "Nats-Batch-Sequence": [`${sequence}`] }),
+    ...(batch !== undefined && isLast && { "Nats-Batch-Commit": ["1"] }),
+  });
 }
 
 function outcomeOf({ error, seq, count, duplicate }: Acknowledgement, length: number): Outcome {
