@@ -24,12 +24,14 @@ const publish = (inFlight: number): Workload => ({
   name: `publish-${inFlight}`,
   says: `durable publishes of 256 bytes, ${inFlight} in flight over one connection`,
   systems: ["dogear", "dogear-jetstream", "jetstream"],
-  async run({ url, system }) {
+  async run({ url, system, pid }) {
     if (system === "jetstream") return bareNats.publish(url, inFlight);
     const publisher = await Publisher.start(url, `publish-${inFlight}`, inFlight, draftTo("bench.publish"));
+    const cpu = cpuSeconds(pid);
     const acks = await rate(() => publisher.acknowledged, 1, 4);
+    const cpuPerMillion = ((cpuSeconds(pid) - cpu) / publisher.acknowledged) * 1e6;
     publisher.close();
-    return { "acks/s": { value: acks, unit: "acks/s" } };
+    return { "acks/s": { value: acks, unit: "acks/s" }, "CPU s/million": { value: cpuPerMillion, unit: "s" } };
   },
 });
 
@@ -224,7 +226,7 @@ const idleConnections = 5_000;
 const idle: Workload = {
   name: "idle",
   says: `resident memory of ${idleConnections} idle connections, with one subscription each where there are any`,
-  systems: ["dogear", "ws"],
+  systems: ["dogear", "dogear-jetstream", "ws"],
   async run({ url, pid, system }) {
     const close: (() => void)[] = [];
     const connect = async (i: number) => {
@@ -286,6 +288,7 @@ export const workloads: readonly Workload[] = [
   publish(256),
   publish(4_096),
   fanOut(10),
+  fanOut(100),
   fanOut(1_000),
   latency,
   catchUp,
