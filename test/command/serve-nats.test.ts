@@ -11,8 +11,7 @@ import { type NatsNode, natsServer, startNats } from "../support/nats.ts";
 import { freePorts } from "../support/ports.ts";
 import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
-import { Collected } from "../support/waiting.ts";
-import { dogear, payloads, start } from "./support.ts";
+import { dogear, jsonLines, payloads, start } from "./support.ts";
 
 const password = "c0rrecth0rse";
 
@@ -31,6 +30,10 @@ describe.skipIf(natsServer === undefined)("dogear serve with NATS", () => {
     const [one, other] = await Promise.all(hubs.map(listening));
     await hubs[0]?.untilLine(/^There is no access control/);
     expect(hubs[0]?.stdout).toContain(`The data is on NATS JetStream at ${node.url}, in one copy under dogear.\n`);
+    const told = jsonLines<{ readonly event: string }>(hubs[0]?.stderr ?? "").filter(
+      ({ event }) => event === "log.durability",
+    );
+    expect(told).toMatchObject([{ level: "warn", namespace: "default", durability: "process" }]);
     await dogear(["publish", "kept", "1"], one);
     const { stdout } = await dogear(["subscribe", "kept", "--from", "earliest", "--count", "1"], other);
     expect(payloads(stdout)).toEqual([1]);

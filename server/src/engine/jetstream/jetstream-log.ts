@@ -103,7 +103,9 @@ export class JetStreamLog implements Log {
     const inMemory = { durability: "memory", because: "It is kept in memory." } as const;
     const { durability, because } =
       policy.durability === "memory" ? inMemory : await fileDurability({ ...parts, settings: cluster.settings });
-    logger.info("log.durability", { namespace: policy.namespace, durability, because });
+    // The policy asked for a disk: whoever runs the hub should know that it is less.
+    const level = durability === "process" ? "warn" : "info";
+    logger[level]("log.durability", { namespace: policy.namespace, durability, because });
     const removals = await Removals.open(state, policy.namespace, lineage);
     const log = new JetStreamLog(parts, { stream, facts, lineage, durability, removals });
     const last = await stream.lastOf(stream.subjects.all);
