@@ -1,9 +1,9 @@
 /** Turns what a consumer gives into batches. */
-import type { Offset } from "@dogear/shared";
+import { dogearError, type Offset } from "@dogear/shared";
 import type { Batch } from "../engine.ts";
 import { batchBudget } from "../follow.ts";
 import { joinBodies, type Stored, timeOfBody } from "../text.ts";
-import type { Subjects } from "./names.ts";
+import type { LogStream } from "./log-stream.ts";
 import type { OrderedConsumer } from "./ordered-consumer.ts";
 
 export interface TimedBatch extends Batch {
@@ -11,18 +11,25 @@ export interface TimedBatch extends Batch {
   readonly time: number;
 }
 
-/** What arrived together is one batch, or a few where it is much. Ends when the signal aborts. */
+/**
+ * What arrived together is one batch, or a few where it is much. Ends when the signal aborts, and rejects where a message
+ * was left out that the leader has.
+ */
 export async function* followConsumer(
   consumer: OrderedConsumer,
-  subjects: Subjects,
+  stream: LogStream,
   after: Offset,
   signal: AbortSignal,
 ): AsyncGenerator<TimedBatch> {
+  const { subjects } = stream;
   let at = after;
+  let expected = after + 1;
   while (!signal.aborted) {
     let stored: Stored[] = [];
     let bytes = 0;
     for (const { offset, message } of await consumer.take(signal)) {
+      if (offset !== expected) await checkHole(stream, expected, offset);
+      expected = offset + 1;
       const body = message.data;
       stored.push({ offset, channel: subjects.channelOf(message.subject), body });
       bytes += body.length;
@@ -36,6 +43,14 @@ export async function* followConsumer(
     const batch = batchOf(at, stored);
     yield batch;
     at = batch.through;
+  }
+}
+
+/** What is not there was removed, or there is an error. */
+async function checkHole(stream: LogStream, from: number, to: Offset): Promise<void> {
+  const next = await stream.nextFrom(from, stream.subjects.all);
+  if (next !== undefined && next.offset < to) {
+    throw dogearError("unavailable", `A consumer left out ${next.offset} of the stream ${stream.name}.`);
   }
 }
 

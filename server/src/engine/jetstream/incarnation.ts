@@ -60,8 +60,9 @@ export class Incarnation {
     this.check();
     // What was seen before the question must be in its answer.
     const seen = this.#newest;
-    const facts = await this.#parts.stream.facts().catch((error: unknown) => {
-      if (error instanceof DogearError && codeOf(error.cause) === codes.streamNotFound) this.#end("was deleted");
+    const facts = await this.#parts.stream.facts().catch(async (error: unknown) => {
+      const isThere = !(error instanceof DogearError && codeOf(error.cause) === codes.streamNotFound);
+      if (!isThere) await this.#doubt(seen);
       throw error;
     });
     this.check();
@@ -72,13 +73,13 @@ export class Incarnation {
     return facts;
   };
 
-  /** The stream has less than was seen of it. */
+  /** The stream has less than was seen of it, or is not there. */
   async #doubt(seen: Offset): Promise<never> {
     const now = this.#parts.clock.monotonic();
     this.#doubtedSince ??= now;
     if (now - this.#doubtedSince >= doubtMs(this.#parts.replicas)) {
       await this.#parts.storeReached(seen);
-      this.#end("lost its end");
+      this.#end("lost its end, or was deleted");
     }
     throw dogearError("unavailable", `The stream ${this.#parts.stream.name} has less than it had.`);
   }

@@ -27,7 +27,7 @@ export class JetStreamEngine implements Engine {
   /** What logs keep beside their streams. */
   readonly #records: JetStreamState;
   readonly #openings: Openings;
-  readonly #logs: JetStreamLog[] = [];
+  readonly #logs = new Map<string, JetStreamLog>();
 
   static async open(parts: JetStreamEngineParts): Promise<JetStreamEngine> {
     const cluster = await Cluster.open(parts.settings, parts);
@@ -55,6 +55,8 @@ export class JetStreamEngine implements Engine {
 
   async open(policy: NamespacePolicy): Promise<Log> {
     const { namespace, durability } = policy;
+    // One that has begun anew is opened again.
+    await this.#logs.get(namespace)?.close();
     const log = await JetStreamLog.open({
       ...this.#parts,
       cluster: this.#cluster,
@@ -63,7 +65,7 @@ export class JetStreamEngine implements Engine {
       anew: durability === "memory" && !(await this.#openings.isOpenElsewhere(namespace)),
       renewed: () => this.#parts.renewed(namespace),
     });
-    this.#logs.push(log);
+    this.#logs.set(namespace, log);
     if (durability === "memory") this.#openings.add(namespace);
     return log;
   }
@@ -73,7 +75,7 @@ export class JetStreamEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#logs.map((log) => log.close()));
+    await Promise.all([...this.#logs.values()].map((log) => log.close()));
     await Promise.all([this.state.idle(), this.#records.idle()]);
     await this.peers.close();
     await this.#cluster.close();

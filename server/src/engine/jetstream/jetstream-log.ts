@@ -178,7 +178,7 @@ export class JetStreamLog implements Log {
       check: async () => void (await this.#incarnation.facts()),
     });
     try {
-      for await (const batch of followConsumer(consumer, this.#stream.subjects, after, signal)) {
+      for await (const batch of followConsumer(consumer, this.#stream, after, signal)) {
         this.#incarnation.check();
         this.#incarnation.reach(batch.through);
         this.#appender.reach(batch.time);

@@ -1,4 +1,5 @@
 /** What a log keeps in the state beside its stream: JSON under `<kind>/<namespace>/…`, stored over the version it was read. */
+import { dogearError } from "@dogear/shared";
 import type { State } from "../engine.ts";
 
 export interface Versioned<T> {
@@ -38,5 +39,5 @@ export async function changeRecord<T>(
     if (changed === undefined) return value;
     if ((await state.put(key, encoded(changed), version)) !== undefined) return changed;
   }
-  throw new Error(`The record ${key} was changed by others ${attemptsMax} times in a row.`);
+  throw dogearError("unavailable", `The record ${key} was changed by others ${attemptsMax} times in a row.`);
 }
