@@ -40,6 +40,8 @@ interface Request {
 
 /** A commit is full with as many drafts as a batch takes; see `CommitQueue`. */
 const draftWeight = (4 * 1_024 * 1_024) / batchMessagesMax;
+/** So few are stored one after the other: a batch of them takes longer, because a server stages it in a store of its own. */
+const aloneMax = 4;
 /** What waited for longer was frozen together with its process: whoever waits for it has given up. */
 const waitMsMax = 5_000;
 const attemptsMax = 8;
@@ -102,9 +104,13 @@ export class Appender {
     const drafts = group.flatMap((request) => request.drafts);
     const appended: Appended[] = [];
     try {
-      for (let from = 0; from < drafts.length; from += batchMessagesMax) {
-        const since = Math.min(...group.map((request) => request.since));
-        appended.push(...(await this.#commitBatch(drafts.slice(from, from + batchMessagesMax), since)));
+      const since = Math.min(...group.map((request) => request.since));
+      if (drafts.length <= aloneMax) {
+        appended.push(...(await this.#commitEach(drafts, since)));
+      } else {
+        for (let from = 0; from < drafts.length; from += batchMessagesMax) {
+          appended.push(...(await this.#commitBatch(drafts.slice(from, from + batchMessagesMax), since)));
+        }
       }
     } catch (error) {
       this.#parts.producers.forget(producersOf(drafts));
