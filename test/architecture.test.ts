@@ -26,7 +26,6 @@ const homes: Record<string, readonly string[]> = {
   lmdb: ["server/src/engine/lmdb/"],
   "@nats-io/transport-node": ["server/src/engine/jetstream/"],
   "@nats-io/jetstream": ["server/src/engine/jetstream/"],
-  "@nats-io/kv": ["server/src/engine/jetstream/"],
   zod: [
     "shared/src/envelopes.ts",
     "shared/src/fields.ts",

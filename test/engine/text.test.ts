@@ -3,7 +3,15 @@ import type { Channel, Offset } from "@dogear/shared";
 import { describe, expect, it } from "vitest";
 import type { Accepted } from "../../server/src/engine/admission.ts";
 import { Messages } from "../../server/src/engine/messages.ts";
-import { expiryOf, textOf, unexpired, writeTexts } from "../../server/src/engine/text.ts";
+import {
+  bodyOf,
+  expiryOf,
+  joinBodies,
+  textOf,
+  timeOfBody,
+  unexpired,
+  writeTexts,
+} from "../../server/src/engine/text.ts";
 
 interface Written {
   readonly offset?: number;
@@ -99,5 +107,34 @@ describe("textOf", () => {
     expect(textOf(messages, 0).toString()).toBe('{"offset":1,"channel":"a","time":1795400000000,"data":"one"}');
     expect(textOf(messages, 1).toString()).toBe('{"offset":2,"channel":"b.c","time":1795400000000,"data":"two, {}"}');
     expect(textOf(messages, 1).buffer).toBe(messages.bytes.buffer);
+  });
+});
+
+describe("a body", () => {
+  const drafts = ["a", "orders.$dead.billing"].map((channel, i) => ({
+    channel: channel as Channel,
+    attributes: i === 0 ? "" : ',"expires":7,"key":"schlüssel"',
+    data: Buffer.from(`{"text":"${"é".repeat(i)}"}`),
+    origin: { by: "nobody" as const },
+  }));
+
+  it("is the text of a message without its offset and its channel", () => {
+    const time = 1_795_400_000_000;
+    const offsets = [9, 1_234_567_890_123] as Offset[];
+    const accepted = drafts.map(
+      (draft, i): Accepted => ({
+        draft,
+        offset: offsets[i] as Offset,
+        provenance: undefined,
+      }),
+    );
+    const stored = drafts.map((draft, i) => ({
+      offset: offsets[i] as Offset,
+      channel: draft.channel,
+      body: bodyOf(draft, time),
+    }));
+    expect(joinBodies(stored)).toEqual(writeTexts(accepted, time));
+    expect(stored.map(({ body }) => timeOfBody(body))).toEqual([time, time]);
+    expect(joinBodies([])).toBe(Messages.none);
   });
 });

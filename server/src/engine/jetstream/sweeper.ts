@@ -112,27 +112,27 @@ export class Sweeper {
     return this.#parts.clock.now() - ageMs - ageMs / share;
   }
 
-  async #tooMuch({ oldest, bytes }: StreamFacts): Promise<Offset | undefined> {
+  async #tooMuch({ oldest, newest, bytes }: StreamFacts): Promise<Offset | undefined> {
     const limit = this.#parts.policy.retention.bytes;
     if (limit === undefined || bytes <= limit) {
       this.#excess = undefined;
       return undefined;
     }
     if (this.#excess?.oldest !== oldest) {
-      const through = await this.#through(oldest, Math.max(bytes - limit, limit / share));
+      const through = await this.#through(oldest, newest, Math.max(bytes - limit, limit / share));
       this.#excess = { oldest, through };
     }
     return this.#excess.through;
   }
 
   /** How far from the oldest on so many bytes reach. */
-  async #through(oldest: Offset, bytes: number): Promise<Offset> {
+  async #through(oldest: Offset, newest: Offset, bytes: number): Promise<Offset> {
     let left = bytes;
     let through = (oldest - 1) as Offset;
     await this.#eachFrom(oldest, (one) => {
       left -= sizeOf(one);
       through = one.offset;
-      return left > 0 && through - oldest < messagesMax;
+      return left > 0 && through < newest && through - oldest < messagesMax;
     });
     return through;
   }
