@@ -10,6 +10,7 @@ import { type Channel, type Durability, type Epoch, matcher, type Offset, type P
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { listed } from "../channels.ts";
+import { payloadBytes } from "../commit-queue.ts";
 import type {
   Appended,
   Batch,
@@ -57,6 +58,8 @@ export interface JetStreamLogParts {
 const memoryBytesMax = 64 * 1_024 * 1_024;
 /** How often it is looked at how the stream is. */
 const lookMs = 1_000;
+/** How often it is looked at while as much is appended as the log may hold. */
+const looksPerLimit = 16;
 /** How often records are removed of producers that were not heard of for long. */
 const forgetMs = 6 * 60 * 60 * 1_000;
 /** What a page holds that is read to be counted. */
@@ -89,6 +92,8 @@ export class JetStreamLog implements Log {
   #cancelLook = () => {};
   #looking: Promise<void> | undefined;
   #closed = false;
+  /** Bytes that were appended since it was looked at for that reason. */
+  #grown = 0;
   /** When records of producers not heard of for long are removed next. */
   #forgetFrom = Number.NEGATIVE_INFINITY;
 
@@ -158,8 +163,10 @@ export class JetStreamLog implements Log {
     this.#lookLater();
   }
 
-  append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
-    return this.#appender.append(drafts);
+  async append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+    const answers = await this.#appender.append(drafts);
+    this.#grew(payloadBytes(drafts));
+    return answers;
   }
 
   async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
@@ -291,6 +298,14 @@ export class JetStreamLog implements Log {
     } catch {
       // Whoever wants something of the log is told; here it is looked at again.
     }
+  }
+
+  /** Much was appended, and there may be too much now: that is not left until it is looked at the next time. */
+  #grew(bytes: number): void {
+    this.#grown += bytes;
+    if (this.#grown * looksPerLimit < (limited(this.#parts.policy).retention.bytes ?? Number.POSITIVE_INFINITY)) return;
+    this.#grown = 0;
+    void this.#look();
   }
 
   async #storeReached(newest: Offset): Promise<void> {
