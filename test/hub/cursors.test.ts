@@ -14,6 +14,8 @@ class SlowState implements State {
   readonly beneath = new MemoryState();
   readonly puts: string[] = [];
   failing = false;
+  /** What is put is stored, and its answer is lost. */
+  losing = false;
   #gate: Promise<void> = Promise.resolve();
 
   /** Holds every put from now on, until the function returned is called. */
@@ -37,7 +39,9 @@ class SlowState implements State {
     this.puts.push(Buffer.from(value).toString());
     await this.#gate;
     if (this.failing) throw new Error("the disk is full");
-    return this.beneath.put(key, value, version);
+    const stored = await this.beneath.put(key, value, version);
+    if (this.losing) throw new Error("nobody answers");
+    return stored;
   }
 }
 
@@ -207,6 +211,19 @@ describe("what is acknowledged", () => {
     await open();
     await flushed;
     expect(await stored()).toMatchObject({ offset: 4 });
+  });
+
+  it("is nobody else's although the answer was lost that it is stored", async () => {
+    let taken = 0;
+    const cursor = await claim(0, { takenOver: () => void taken++ });
+    cursor.commit(at(3));
+    state.losing = true;
+    await clock.advance(250);
+    state.losing = false;
+    cursor.commit(at(5));
+    await clock.advance(2_000);
+    expect(taken).toBe(0);
+    expect(await stored()).toMatchObject({ offset: 5 });
   });
 
   it("is stored after its holder is gone (P-40)", async () => {

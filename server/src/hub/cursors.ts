@@ -235,7 +235,7 @@ export class Cursors {
   async #store(held: Held): Promise<void> {
     try {
       const version = await this.#state.put(held.key, encode(held.record), held.version);
-      if (version === undefined) return this.#lost(held);
+      if (version === undefined) return await this.#reconsider(held);
       held.version = version;
       if (held.holder === undefined && !this.#dirty.has(held) && this.#held.get(held.key) === held) {
         this.#held.delete(held.key);
@@ -246,6 +246,15 @@ export class Cursors {
       this.#dirty.add(held);
       this.#schedule();
     }
+  }
+
+  /** Another version is stored than was known: another hub's, or this one's whose answer was lost. */
+  async #reconsider(held: Held): Promise<void> {
+    const stored = await this.#load(held.key);
+    if (stored?.record.fence !== held.record.fence) return this.#lost(held);
+    held.version = stored.version;
+    this.#dirty.add(held);
+    this.#schedule();
   }
 
   /** Another hub claimed the cursor. */
