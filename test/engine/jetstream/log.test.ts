@@ -178,6 +178,15 @@ describe.skipIf(natsServer === undefined)("a log in JetStream", () => {
       expect(await log.append([draft("a", 1)])).toEqual([{ offset: 1, duplicate: false }]);
     });
 
+    it("nothing that waited for so long that nobody waits for it any more", async () => {
+      const { log, under } = await opened();
+      const appending = log.append([draft("a", 1)]);
+      // As where the process stood still before it had sent anything.
+      under.advance(6_000);
+      await expect(appending).rejects.toMatchObject({ code: "unavailable" });
+      expect(await log.append([draft("a", 2)])).toEqual([{ offset: 1, duplicate: false }]);
+    });
+
     it("nothing where the stream is full, and goes on when there is room", async () => {
       const { log, prefix } = await opened();
       await tamper(node.url, (jsm) => jsm.streams.update(streamOf(prefix), { max_bytes: 10_000 }));
@@ -243,6 +252,20 @@ describe.skipIf(natsServer === undefined)("a log in JetStream", () => {
       const page = await log.read("never" as Pattern, 0 as Offset, plenty);
       expect(page.gap).toEqual({ from: 0, to: 2, reason: "retention" });
       expect(dataOf(await log.read("a" as Pattern, 2 as Offset, plenty))).toEqual([3]);
+    });
+
+    it("goes on behind a message that somebody else took out of its middle", async () => {
+      const { log, prefix } = await opened();
+      await log.append([draft("a", 1), draft("a", 2), draft("a", 3)]);
+      await tamper(node.url, (jsm) => jsm.streams.deleteMessage(streamOf(prefix), 2));
+      expect(dataOf(await log.read(all, 0 as Offset, plenty))).toEqual([1, 3]);
+      const stop = new AbortController();
+      const seen: unknown[] = [];
+      for await (const batch of log.follow(0 as Offset, stop.signal)) {
+        seen.push(...dataOf(batch));
+        if (batch.through === 3) stop.abort();
+      }
+      expect(seen).toEqual([1, 3]);
     });
 
     it("still knows the last number of a producer whose messages were removed (G7)", async () => {

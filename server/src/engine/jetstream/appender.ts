@@ -149,7 +149,7 @@ export class Appender {
       if (outcome.is === "overtaken") producers.forget(producersOf(drafts));
       await new Promise<void>((resolve) => void clock.after(attempt * retryMs, resolve));
     }
-    throw dogearError("unavailable", `Others publish for the same producers in ${policy.namespace}.`);
+    throw dogearError("unavailable", `The stream of ${policy.namespace} refused it ${attemptsMax} times.`);
   }
 
   async #publish(accepted: readonly Accepted[], time: number, since: number): Promise<Outcome> {

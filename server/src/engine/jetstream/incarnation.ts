@@ -40,7 +40,10 @@ export class Incarnation {
     this.#newest = parts.opened.newest;
   }
 
-  /** The newest message that this hub knows of. */
+  /**
+   * The newest message that the leader is known to have, because it said so or acknowledged it. What a consumer gives does
+   * not count: a replica can be ahead of its leader for a moment, in what it has applied.
+   */
   get newest(): Offset {
     return this.#newest;
   }
@@ -50,7 +53,7 @@ export class Incarnation {
     if (this.#gone !== undefined) throw this.#gone;
   }
 
-  /** The log has come so far. */
+  /** The leader has the log up to here. */
   reach(newest: Offset): void {
     if (newest > this.#newest) this.#newest = newest;
   }

@@ -187,7 +187,6 @@ export class JetStreamLog implements Log {
     try {
       for await (const batch of followConsumer(consumer, this.#stream, after, signal)) {
         this.#incarnation.check();
-        this.#incarnation.reach(batch.through);
         this.#appender.reach(batch.time);
         yield batch;
       }

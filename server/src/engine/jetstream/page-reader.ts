@@ -50,7 +50,7 @@ export class PageReader {
     return this.#page(pattern, after, budget, { read, through, removed });
   }
 
-  /** How far the log has nothing under a subject behind an offset. */
+  /** How far the log has nothing under a subject behind an offset: not beyond what its leader had before it was asked. */
   async #end(subject: string, last: Offset): Promise<Offset> {
     const { stream, incarnation } = this.#parts;
     let end = incarnation.newest;
