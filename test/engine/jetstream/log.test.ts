@@ -195,6 +195,13 @@ describe.skipIf(natsServer === undefined)("a log in JetStream", () => {
       };
       await expect(fill()).rejects.toMatchObject({ code: "disk-full" });
       await expect(log.append([draft("a", "x".repeat(10_000))])).rejects.toMatchObject({ code: "disk-full" });
+      // Where one of a few finds no room, those that were stored are not told that they were not.
+      const [small, large] = await Promise.allSettled([
+        log.append([draft("a", "")]),
+        log.append([draft("a", "x".repeat(10_000))]),
+      ]);
+      expect(large).toMatchObject({ reason: { code: "disk-full" } });
+      expect(small.status === "rejected" || offsetOf(small.value[0]) === (await log.bounds()).newest).toBe(true);
       const { newest } = await log.bounds();
       await tamper(node.url, (jsm) => jsm.streams.update(streamOf(prefix), { max_bytes: -1 }));
       expect(await log.append([draft("a", 1)])).toEqual([{ offset: newest + 1, duplicate: false }]);

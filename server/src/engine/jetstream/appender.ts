@@ -38,9 +38,17 @@ interface Request {
   readonly since: number;
 }
 
+/** The times of a commit. */
+interface When {
+  /** When the first of its requests came, by the monotonic clock. */
+  readonly since: number;
+  /** The time of its messages: the same for all, however they are stored. */
+  readonly time: number;
+}
+
 /** A commit is full with as many drafts as a batch takes; see `CommitQueue`. */
 const draftWeight = (4 * 1_024 * 1_024) / batchMessagesMax;
-/** So few are stored one after the other: a batch of them takes longer, because a server stages it in a store of its own. */
+/** So few requests for one draft each are stored one after the other: a batch of them takes longer, because a server stages it in a store of its own. */
 const aloneMax = 4;
 /** What waited for longer was frozen together with its process: whoever waits for it has given up. */
 const waitMsMax = 5_000;
@@ -102,35 +110,36 @@ export class Appender {
 
   async #commitGroup(group: readonly Request[]): Promise<readonly (readonly Appended[] | DogearError)[]> {
     const drafts = group.flatMap((request) => request.drafts);
+    this.reach(this.#parts.clock.now());
+    const when: When = { since: Math.min(...group.map((request) => request.since)), time: this.#time };
+    const areFew = drafts.length <= aloneMax && drafts.length === group.length;
+    const atOnce = areFew ? 1 : batchMessagesMax;
     const appended: Appended[] = [];
+    let failure: DogearError | undefined;
     try {
-      const since = Math.min(...group.map((request) => request.since));
-      if (drafts.length <= aloneMax) {
-        appended.push(...(await this.#commitEach(drafts, since)));
-      } else {
-        for (let from = 0; from < drafts.length; from += batchMessagesMax) {
-          appended.push(...(await this.#commitBatch(drafts.slice(from, from + batchMessagesMax), since)));
-        }
+      for (let from = 0; from < drafts.length; from += atOnce) {
+        appended.push(...(await this.#commitBatch(drafts.slice(from, from + atOnce), when)));
       }
     } catch (error) {
       this.#parts.producers.forget(producersOf(drafts));
-      return group.map(() => error as DogearError);
+      failure = error as DogearError;
     }
     let at = 0;
-    return group.map((request) => {
-      at += request.drafts.length;
-      return appended.slice(at - request.drafts.length, at);
+    return group.map(({ drafts: { length } }) => {
+      at += length;
+      if (failure === undefined || at <= appended.length) return appended.slice(at - length, at);
+      // Of a request that was stored in part nobody can say that it was not.
+      return at - length < appended.length ? dogearError("unavailable", undefined, { cause: failure }) : failure;
     });
   }
 
-  async #commitBatch(drafts: readonly Draft[], since: number): Promise<readonly Appended[]> {
+  async #commitBatch(drafts: readonly Draft[], when: When): Promise<readonly Appended[]> {
     const { producers, clock, policy } = this.#parts;
+    const { time } = when;
     let checked = false;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       await producers.learn(producersOf(drafts));
       const commit = new Commit(await this.#results(drafts), this.#parts.producers, this.#ids);
-      this.reach(clock.now());
-      const time = this.#time;
       const admitted = admit(drafts, unknownFirst as Offset, time, commit);
       if (!checked && admitted.answers.some((answer) => "refused" in answer)) {
         // Another hub may have published for the same producer since.
@@ -138,13 +147,13 @@ export class Appender {
         producers.forget(producersOf(drafts));
         continue;
       }
-      const outcome = await this.#publish(admitted.accepted, time, since);
+      const outcome = await this.#publish(admitted.accepted, when);
       if (outcome.is === "stored") return await this.#settle(admitted, commit, outcome.first);
-      if (outcome.is === "some-duplicate") return await this.#commitEach(drafts, since);
+      if (outcome.is === "some-duplicate") return await this.#commitEach(drafts, when);
       if (outcome.is === "duplicate") {
         const [{ draft }] = admitted.accepted as readonly [Accepted];
-        if (drafts.length > 1) return await this.#commitEach(drafts, since);
-        return [await this.#recognised(draft, outcome.offset, time, since)];
+        if (drafts.length > 1) return await this.#commitEach(drafts, when);
+        return [await this.#recognised(draft, outcome.offset, when)];
       }
       if (outcome.is === "overtaken") producers.forget(producersOf(drafts));
       await new Promise<void>((resolve) => void clock.after(attempt * retryMs, resolve));
@@ -152,7 +161,7 @@ export class Appender {
     throw dogearError("unavailable", `The stream of ${policy.namespace} refused it ${attemptsMax} times.`);
   }
 
-  async #publish(accepted: readonly Accepted[], time: number, since: number): Promise<Outcome> {
+  async #publish(accepted: readonly Accepted[], { time, since }: When): Promise<Outcome> {
     const { cluster, check, clock } = this.#parts;
     if (accepted.length === 0) return { is: "stored", first: 0 as Offset };
     check();
@@ -208,19 +217,20 @@ export class Appender {
     );
   }
 
-  async #commitEach(drafts: readonly Draft[], since: number): Promise<readonly Appended[]> {
+  async #commitEach(drafts: readonly Draft[], when: When): Promise<readonly Appended[]> {
     const answers: Appended[] = [];
-    for (const draft of drafts) answers.push(...(await this.#commitBatch([draft], since)));
+    for (const draft of drafts) answers.push(...(await this.#commitBatch([draft], when)));
     return answers;
   }
 
   /** The stream has a message with the id of a draft; it may be one whose id counts as forgotten. */
-  async #recognised(draft: Draft, offset: Offset, time: number, since: number): Promise<Appended> {
+  async #recognised(draft: Draft, offset: Offset, when: When): Promise<Appended> {
+    const { time } = when;
     let original = offset;
     while (await this.#isForgotten(original, time)) {
       // The same for every hub, so that it is stored once.
       const id = tokenOf(`${draft.id}+${original}`);
-      const outcome = await this.#publishAs(draft, id, time, since);
+      const outcome = await this.#publishAs(draft, id, when);
       if (outcome.is === "stored") return this.#recordAlone(draft, outcome.first, time);
       if (outcome.is !== "duplicate") throw dogearError("unavailable", "Others publish under the same id.");
       original = outcome.offset;
@@ -230,7 +240,7 @@ export class Appender {
     return { offset: original, duplicate: true };
   }
 
-  #publishAs(draft: Draft, id: string, time: number, since: number): Promise<Outcome> {
+  #publishAs(draft: Draft, id: string, { time, since }: When): Promise<Outcome> {
     this.#parts.check();
     if (this.#parts.clock.monotonic() - since > waitMsMax) throw dogearError("unavailable", "It waited for too long.");
     const accepted = [{ draft, offset: unknownFirst as Offset, provenance: undefined }];
