@@ -47,7 +47,9 @@ async function bundlePage() {
 async function bundleBenchmark() {
   if (!existsSync(path("test/bench/main.ts"))) return;
   const program = { platform: "node", packages: "external", alias: {}, minify: false };
-  await bundle("test/bench/main.ts", "test/dist/bench/main.js", program);
+  await Promise.all(
+    ["main", "growth"].map((name) => bundle(`test/bench/${name}.ts`, `test/dist/bench/${name}.js`, program)),
+  );
 }
 
 async function makeCommandExecutable() {
