@@ -23,7 +23,7 @@ export async function openStates(
     Array.from({ length: count }, async () => {
       const cluster = await Cluster.open({ servers, prefix, replicas, monitors: [] }, parts);
       whenDone(() => cluster.close());
-      return JetStreamState.open({ cluster, clock: systemClock, chance: systemChance });
+      return JetStreamState.open({ ...parts, cluster, chance: systemChance });
     }),
   );
 }

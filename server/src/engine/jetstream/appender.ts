@@ -15,7 +15,7 @@ import { RecentIds } from "../recent-ids.ts";
 import { bodyOf, timeOfBody } from "../text.ts";
 import type { Cluster } from "./cluster.ts";
 import type { KnownProducers } from "./known-producers.ts";
-import type { LogStream } from "./log-stream.ts";
+import { type LogStream, numberHeader } from "./log-stream.ts";
 import { tokenOf } from "./names.ts";
 import { batchMessagesMax, type Outcome, type Outgoing, Publisher } from "./publisher.ts";
 
@@ -185,7 +185,7 @@ export class Appender {
         subject: stream.subjects.of(draft.channel, token),
         body,
         id: named,
-        number: origin.number,
+        fields: { [numberHeader]: [`${origin.number}`] },
         expects: isFirst
           ? { subject: stream.subjects.by(token), last: producers.lastMessage(origin.producer) }
           : undefined,

@@ -2,7 +2,7 @@
  * The stream that keeps the state: a bucket as NATS knows them, whose records can also be changed several at a time. It is
  * made where there is none, and refused where it is not what it should be.
  */
-import { dogearError } from "@dogear/shared";
+import { type DogearError, dogearError } from "@dogear/shared";
 import {
   DiscardPolicy,
   type JetStreamManager,
@@ -14,7 +14,7 @@ import {
 } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
 import type { Cluster } from "./cluster.ts";
-import { codeOf, codes } from "./failures.ts";
+import { codeOf, codes, translated } from "./failures.ts";
 import { bucketName } from "./names.ts";
 
 export interface Bucket {
@@ -76,6 +76,19 @@ async function infoOf(jsm: JetStreamManager, stream: string): Promise<StreamInfo
     if (codeOf(error) === codes.streamNotFound) return undefined;
     throw error;
   }
+}
+
+/** Says why the stream is another one than when it was first asked, or has lost its end; nothing while it is the same. */
+export function sameBucket({ jsm }: Cluster, { stream }: Bucket) {
+  let created: string | undefined;
+  return async (reached: number | undefined): Promise<DogearError | undefined> => {
+    const info = await infoOf(jsm, stream).catch((error: unknown) => {
+      throw translated(error);
+    });
+    created ??= info?.created;
+    const isSame = info !== undefined && info.created === created && info.state.last_seq >= (reached ?? 0);
+    return isSame ? undefined : dogearError("unavailable", `The stream ${stream} is not the one it was.`);
+  };
 }
 
 /** What has to be as it should. Whatever else an operator has set is theirs. */

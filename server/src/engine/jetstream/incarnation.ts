@@ -76,6 +76,16 @@ export class Incarnation {
     return facts;
   };
 
+  /** Why the log is not the one that was opened any more, as far as a look at the stream shows. */
+  readonly ended = async (): Promise<DogearError | undefined> => {
+    try {
+      await this.facts();
+    } catch (error) {
+      if (this.#gone === undefined) throw error;
+    }
+    return this.#gone;
+  };
+
   /** The stream has less than was seen of it, or is not there. */
   async #doubt(seen: Offset): Promise<never> {
     const now = this.#parts.clock.monotonic();

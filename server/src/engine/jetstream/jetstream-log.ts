@@ -175,14 +175,11 @@ export class JetStreamLog implements Log {
   }
 
   async *follow(after: Offset, signal: AbortSignal): AsyncGenerator<Batch> {
-    const { cluster, clock, chance } = this.#parts;
     const consumer = new OrderedConsumer({
-      cluster,
-      clock,
-      chance,
+      ...this.#parts,
       stream: this.#stream.name,
       after,
-      check: async () => void (await this.#incarnation.facts()),
+      check: this.#incarnation.ended,
     });
     try {
       for await (const batch of followConsumer(consumer, this.#stream, after, signal)) {

@@ -5,18 +5,17 @@
  * A record that was removed leaves a marker behind for a while, so that those who watch hear of it. To the server that is
  * a message like any other: whoever stores the record again, and is refused for it, looks and names the marker.
  */
-import { dogearError } from "@dogear/shared";
-import { headers } from "@nats-io/transport-node";
+import { dogearError, type Offset } from "@dogear/shared";
 import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import { checkChanges } from "../changes.ts";
 import type { Change, Changed, Entry, KeyedEntry, State } from "../engine.ts";
-import { type Bucket, openBucket } from "./bucket.ts";
-import { type Cluster, requestTimeoutMs } from "./cluster.ts";
-import { codeOf, codes, translated } from "./failures.ts";
+import { type Bucket, openBucket, sameBucket } from "./bucket.ts";
+import type { Cluster } from "./cluster.ts";
 import { KeyedTurns } from "./keyed-turns.ts";
 import { encodePrefix } from "./keys.ts";
-import { readInOrder } from "./ordered-reader.ts";
-import { batchMessagesMax, type Outgoing, publishTogether } from "./publishing.ts";
+import { OrderedConsumer } from "./ordered-consumer.ts";
+import { batchMessagesMax, type Outgoing, Publisher } from "./publisher.ts";
 import { Records, recordIn } from "./records.ts";
 import { Slots } from "./slots.ts";
 
@@ -24,10 +23,11 @@ export interface JetStreamStateParts {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly chance: Chance;
+  readonly logger: Logger;
 }
 
 /** How long it can be seen that a record was removed: longer than anybody is kept from watching. */
-const removedTtl = "24h";
+const removedFields = { "KV-Operation": ["DEL"], "Nats-TTL": ["24h"] };
 
 /** How often a change is tried that was refused although its record is as expected, and how long between tries at most. */
 const triesMax = 20;
@@ -41,6 +41,7 @@ export class JetStreamState implements State {
   readonly #parts: JetStreamStateParts;
   readonly #bucket: Bucket;
   readonly #records: Records;
+  readonly #publisher: Publisher;
   /** A server refuses a change of a record while another is under way, so that they go one after the other. */
   readonly #turns = new KeyedTurns();
   readonly #batches = new Slots(batchesMax);
@@ -56,6 +57,7 @@ export class JetStreamState implements State {
     this.#parts = parts;
     this.#bucket = bucket;
     this.#records = new Records(parts.cluster, bucket);
+    this.#publisher = new Publisher(parts.cluster, parts.chance);
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -86,12 +88,25 @@ export class JetStreamState implements State {
   }
 
   async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<Changed> {
-    const { stream, root } = this.#bucket;
-    for await (const message of readInOrder({ ...this.#parts, stream, filter: root + encodePrefix(prefix) }, signal)) {
-      const key = this.#records.keyOf(message.subject);
-      if (!key.startsWith(prefix)) continue;
-      const value = recordIn(message.headers, message.data);
-      yield { key, value, version: value === undefined ? 0 : message.seq };
+    const consumer = new OrderedConsumer({
+      ...this.#parts,
+      stream: this.#bucket.stream,
+      after: "last-of-each",
+      subject: this.#bucket.root + encodePrefix(prefix),
+      check: sameBucket(this.#parts.cluster, this.#bucket),
+    });
+    try {
+      while (!signal.aborted) {
+        for (const { offset, message } of await consumer.take(signal)) {
+          const key = this.#records.keyOf(message.subject);
+          if (!key.startsWith(prefix)) continue;
+          const value = recordIn(message.headers, message.data);
+          yield { key, value, version: value === undefined ? 0 : offset };
+          if (signal.aborted) return;
+        }
+      }
+    } finally {
+      consumer.close();
     }
   }
 
@@ -115,26 +130,20 @@ export class JetStreamState implements State {
 
   /** The sequence of the first; nothing where the server has stored none of them, because of what else there is. */
   async #publish(changes: readonly Change[], revisions: readonly number[]): Promise<number | undefined> {
-    const { cluster, chance } = this.#parts;
-    cluster.checkWritable();
+    this.#parts.cluster.checkWritable();
     const messages = changes.map((change, i) => this.#messageOf(change, revisions[i] as number));
-    const publish = () => publishTogether(cluster.connection, messages, chance.id(), requestTimeoutMs);
-    try {
-      return await (messages.length === 1 ? publish() : this.#batches.use(publish));
-    } catch (error) {
-      if (!refusedForNow.includes(codeOf(error) ?? 0)) throw translated(error);
-      return undefined;
-    }
+    const publish = () => this.#publisher.publish(messages);
+    const outcome = await (messages.length === 1 ? publish() : this.#batches.use(publish));
+    return outcome.is === "stored" ? outcome.first : undefined;
   }
 
   #messageOf({ key, value }: Change, revision: number): Outgoing {
-    const fields = headers();
-    fields.set("Nats-Expected-Last-Subject-Sequence", `${revision}`);
-    if (value === undefined) {
-      fields.set("KV-Operation", "DEL");
-      fields.set("Nats-TTL", removedTtl);
-    }
-    return { subject: this.#records.subjectOf(key), data: value ?? new Uint8Array(), headers: fields };
+    return {
+      subject: this.#records.subjectOf(key),
+      body: value ?? new Uint8Array(),
+      expects: { last: revision as Offset },
+      fields: value === undefined ? removedFields : undefined,
+    };
   }
 
   /** The last messages of the records, markers included; nothing where a record has another version than expected. */
@@ -152,14 +161,6 @@ export class JetStreamState implements State {
     return new Promise((resolve) => void clock.after(retryMs * chance.random(), resolve));
   }
 }
-
-/** Other changes of the same records, or other batches, are in the way. Nothing was stored. */
-const refusedForNow: readonly number[] = [
-  ...codes.wrongLastSequence,
-  codes.lastSequenceNotReady,
-  codes.batchIncomplete,
-  codes.tooManyBatches,
-];
 
 function batchesOf(changes: readonly Change[]): (readonly Change[])[] {
   const batches: Change[][] = [];

@@ -1,28 +1,35 @@
 /**
- * Reads a stream in order from an offset on, without end: a consumer of JetStream's that acknowledges nothing, asked for as
- * much as is wanted. Where messages are missing, or nothing is heard of it, another one begins behind the last message.
+ * Reads a stream in order, without end: a consumer of JetStream's that acknowledges nothing, asked for as much as is wanted.
+ * Where messages are missing, or nothing is heard of it, another one begins behind the last message: the server that had it
+ * may never come back.
  *
  *     take() ◀── arrived ◀── one pull under way: batch, bytes, until it ends or expires
  */
 import { type DogearError, dogearError, type Offset } from "@dogear/shared";
-import { AckPolicy, type ConsumerConfig, DeliverPolicy, ReplayPolicy } from "@nats-io/jetstream";
-import { createInbox, type Msg, type Subscription } from "@nats-io/transport-node";
+import { AckPolicy, type ConsumerConfig, DeliverPolicy, jetstreamManager, ReplayPolicy } from "@nats-io/jetstream";
+import { createInbox, type Msg, nanos, type Subscription } from "@nats-io/transport-node";
 import type { Chance, Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import type { Cluster } from "./cluster.ts";
+import { codeOf, codes, translated } from "./failures.ts";
 
 export interface OrderedConsumerParts {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly chance: Chance;
+  readonly logger: Logger;
   readonly stream: string;
-  /** The offset after which it begins. */
-  readonly after: Offset;
+  /** The offset after which it begins, or with the last message of each subject, which leaves out those superseded since. */
+  readonly after: Offset | "last-of-each";
   /** What it selects; all, where it is left out. */
   readonly subject?: string;
   /** Whether bodies are left out. */
   readonly headersOnly?: boolean;
-  /** Rejects where the stream is not the one it was any more. Called after each beginning, before anything is given. */
-  readonly check: () => Promise<void>;
+  /**
+   * Resolves with why the stream is not the one it was any more, or has lost its end; rejects where that is not known now.
+   * Called after each beginning, before anything is given, with the last offset that was.
+   */
+  readonly check: (reached: Offset | undefined) => Promise<DogearError | undefined>;
 }
 
 /** A message as a consumer gives it. Its data and headers are read when they are asked for. */
@@ -34,13 +41,24 @@ export interface Delivered {
 const pullMessages = 4_096;
 const pullBytes = 4 * 1_024 * 1_024;
 const pullMs = 20_000;
-const heartbeatMs = 2_000;
+/** How often a server says that there is nothing. */
+const heartbeatMs = 1_000;
+/** Where nothing is heard for so long, the consumer is given up. */
+const silenceMsMax = 2.5 * heartbeatMs;
 /** It is asked for more once less than this is waiting to be taken. */
 const waitingMax = 4_096;
-const inactiveMs = 60_000;
+const waitingBytesMax = pullBytes;
+/** How long a server keeps a consumer that nobody asks. */
+const inactiveMs = 30_000;
+/**
+ * How long the servers may take to make a consumer: at first not long, since one may be given to a server that is not there
+ * any more, which the others notice late. Another attempt may meet another server.
+ */
+const makeMsMin = 1_000;
+const makeMsMax = 4_000;
 const restartMs = 250;
-const restartMsMax = 10_000;
-const nanosPerMs = 1_000_000;
+/** How long it may fail to begin before that is worth a word. */
+const toldAfterMs = 10_000;
 
 export class OrderedConsumer {
   readonly #parts: OrderedConsumerParts;
@@ -48,11 +66,12 @@ export class OrderedConsumer {
   readonly #subscription: Subscription;
   readonly #endReconnect: () => void;
   #name = "";
-  /** Of the message that came last. */
-  #offset: Offset;
+  /** Behind what it begins; of the message that came last. `undefined`: nothing came yet of what begins with the last ones. */
+  #offset: Offset | undefined;
   /** How many came from this consumer. */
   #sequence = 0;
   #arrived: Delivered[] = [];
+  #arrivedBytes = 0;
   #wake: () => void = () => {};
   /** How much is still to come of the pull that is under way; 0: none is. */
   #wanted = 0;
@@ -62,17 +81,20 @@ export class OrderedConsumer {
   #watching = false;
   #cancelWatch: () => void = () => {};
   #starting = false;
+  /** When the last attempt to begin was made. */
+  #triedAt = Number.NEGATIVE_INFINITY;
   #failure: DogearError | undefined;
   #closed = false;
 
   constructor(parts: OrderedConsumerParts) {
     this.#parts = parts;
-    this.#offset = parts.after;
+    this.#offset = parts.after === "last-of-each" ? undefined : parts.after;
     this.#subscription = parts.cluster.connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (error === null) this.#hear(message);
       },
     });
+    void this.#subscription.closed.then(() => this.#fail(dogearError("unavailable", "The connection is closed.")));
     this.#endReconnect = parts.cluster.onReconnect(() => this.#restart());
     this.#restart();
   }
@@ -91,6 +113,7 @@ export class OrderedConsumer {
     if (this.#arrived.length === 0) throw this.#failure as DogearError;
     const taken = this.#arrived;
     this.#arrived = [];
+    this.#arrivedBytes = 0;
     this.#pullMore();
     return taken;
   }
@@ -123,10 +146,11 @@ export class OrderedConsumer {
   #take(message: Msg): void {
     const { consumerSequence, offset, consumer } = origin(message.reply ?? "");
     if (consumer !== this.#name) return;
-    if (consumerSequence !== this.#sequence + 1 || offset <= this.#offset) return this.#restart();
+    if (consumerSequence !== this.#sequence + 1 || offset <= (this.#offset ?? 0)) return this.#restart();
     this.#sequence = consumerSequence;
     this.#offset = offset;
     this.#arrived.push({ offset, message });
+    this.#arrivedBytes += message.data.length;
     this.#wanted--;
     if (this.#wanted === 0) this.#pullMore();
     this.#watch();
@@ -134,7 +158,8 @@ export class OrderedConsumer {
   }
 
   #pullMore(): void {
-    if (this.#wanted > 0 || this.#closed || this.#starting || this.#arrived.length >= waitingMax) return;
+    if (this.#wanted > 0 || this.#closed || this.#starting) return;
+    if (this.#arrived.length >= waitingMax || this.#arrivedBytes >= waitingBytesMax) return;
     const { cluster, stream } = this.#parts;
     this.#wanted = pullMessages;
     this.#pull++;
@@ -142,8 +167,8 @@ export class OrderedConsumer {
     const ask = {
       batch: pullMessages,
       max_bytes: Math.max(pullBytes, 2 * largest),
-      expires: pullMs * nanosPerMs,
-      idle_heartbeat: heartbeatMs * nanosPerMs,
+      expires: nanos(pullMs),
+      idle_heartbeat: nanos(heartbeatMs),
     };
     this.#watch();
     try {
@@ -166,7 +191,7 @@ export class OrderedConsumer {
   #watchLater(): void {
     this.#cancelWatch = this.#parts.clock.after(heartbeatMs, () => {
       const silentMs = this.#parts.clock.monotonic() - this.#lastHeard;
-      if (this.#wanted > 0 && !this.#starting && silentMs > 2.5 * heartbeatMs) this.#restart();
+      if (this.#wanted > 0 && !this.#starting && silentMs > silenceMsMax) this.#restart();
       this.#watchLater();
     });
   }
@@ -179,45 +204,63 @@ export class OrderedConsumer {
   }
 
   async #start(): Promise<void> {
-    const { cluster, clock } = this.#parts;
+    const { cluster, clock, logger, stream } = this.#parts;
     let since = clock.monotonic();
-    while (!this.#closed) {
+    for (
+      let makeMs = makeMsMin;
+      !this.#closed && this.#failure === undefined;
+      makeMs = Math.min(2 * makeMs, makeMsMax)
+    ) {
+      const restMs = this.#triedAt + restartMs - clock.monotonic();
+      if (restMs > 0) await new Promise<void>((resolve) => void clock.after(restMs, resolve));
+      this.#triedAt = clock.monotonic();
       try {
-        return await this.#begin();
+        return await this.#begin(makeMs);
       } catch (error) {
-        // While there is no connection, and for a while longer, it is tried again.
+        // Without a connection that is no wonder, and has been said.
         if (!cluster.connected) since = clock.monotonic();
-        if (clock.monotonic() - since > restartMsMax) return this.#fail(error as DogearError);
+        if (clock.monotonic() - since < toldAfterMs) continue;
+        logger.warn("nats.stream-not-read", { stream, error });
+        since = clock.monotonic();
       }
-      await new Promise<void>((resolve) => void clock.after(restartMs, resolve));
     }
   }
 
-  async #begin(): Promise<void> {
-    const { cluster, chance, stream, subject, headersOnly, check } = this.#parts;
+  async #begin(makeMs: number): Promise<void> {
+    const { cluster, chance, stream, check } = this.#parts;
     this.#forgetConsumer();
     const name = `dogear-${chance.id()}`;
-    const config: Partial<ConsumerConfig> = {
-      name,
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: this.#offset + 1,
-      ack_policy: AckPolicy.None,
-      replay_policy: ReplayPolicy.Instant,
-      max_deliver: 1,
-      mem_storage: true,
-      num_replicas: 1,
-      inactive_threshold: inactiveMs * nanosPerMs,
-      ...(subject !== undefined && { filter_subject: subject }),
-      ...(headersOnly === true && { headers_only: true }),
-    };
-    await cluster.attempt(() => cluster.jsm.consumers.add(stream, config));
+    const jsm = await jetstreamManager(cluster.connection, { timeout: makeMs, checkAPI: false });
+    const made = await jsm.consumers.add(stream, this.#config(name)).catch((error: unknown) => {
+      if (codeOf(error) !== codes.streamNotFound) throw translated(error);
+    });
     // A consumer belongs to one incarnation of a stream: where this is still the same one now, so is what it gives.
-    await check();
+    const ended = await check(this.#offset);
+    if (ended !== undefined) return this.#fail(ended);
+    if (made === undefined) throw dogearError("unavailable", `The stream ${stream} is not there.`);
     if (this.#closed) return;
     this.#name = name;
     this.#sequence = 0;
     this.#starting = false;
     this.#pullMore();
+  }
+
+  #config(name: string): Partial<ConsumerConfig> {
+    const { subject, headersOnly } = this.#parts;
+    return {
+      name,
+      ...(this.#offset === undefined
+        ? { deliver_policy: DeliverPolicy.LastPerSubject }
+        : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.#offset + 1 }),
+      ack_policy: AckPolicy.None,
+      replay_policy: ReplayPolicy.Instant,
+      max_deliver: 1,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: nanos(inactiveMs),
+      ...(subject !== undefined && { filter_subject: subject }),
+      ...(headersOnly === true && { headers_only: true }),
+    };
   }
 
   /** It would go away by itself, later. */

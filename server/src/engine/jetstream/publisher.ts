@@ -1,23 +1,23 @@
 /**
  * Stores messages in a stream: one by itself, several as an atomic batch, which the stream stores one behind the other or
- * not at all.
+ * not at all. The server stages those of a batch until the last one commits them.
  */
 import { dogearError, type Offset } from "@dogear/shared";
 import { type MsgHdrs, MsgHdrsImpl } from "@nats-io/transport-node";
 import type { Chance } from "../../runtime/clock.ts";
 import { type Cluster, requestTimeoutMs } from "./cluster.ts";
 import { type ApiFailure, codes, failure, translated } from "./failures.ts";
-import { numberHeader } from "./log-stream.ts";
 
 /** A message to be stored. */
 export interface Outgoing {
   readonly subject: string;
   readonly body: Uint8Array;
+  /** By which the stream recognises one that it has. */
   readonly id?: string | undefined;
-  /** Of its producer. */
-  readonly number?: number | undefined;
-  /** Stored only where this is the last message under a subject; 0: where there is none. */
-  readonly expects?: { readonly subject: string; readonly last: Offset } | undefined;
+  /** Stored only where this is the last message under a subject, its own where none is named; 0: where there is none. */
+  readonly expects?: { readonly subject?: string; readonly last: Offset } | undefined;
+  /** Other headers. */
+  readonly fields?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
 /** What became of messages. All but `stored` means that nothing was stored. */
@@ -41,7 +41,7 @@ const overtaken: readonly number[] = [...codes.wrongLastSequence, codes.lastSequ
 /** An id is just being stored; the batch did not arrive as a whole, or is one too many. */
 const busy: readonly number[] = [codes.duplicateInProcess, codes.batchIncomplete, codes.tooManyBatches];
 
-/** More than the headers of a message take besides its id and the subject it expects something of. */
+/** More than the headers of a message in a log take besides its id and the subject it expects something of. */
 const headerBytesMax = 400;
 
 interface Acknowledgement {
@@ -60,7 +60,7 @@ export class Publisher {
     this.#chance = chance;
   }
 
-  /** The most bytes that the body and the id of a message may have together. */
+  /** The most bytes that the body and the id of a message in a log may have together. */
   get bytesMax(): number {
     const { info } = this.#cluster.connection;
     return (info?.max_payload ?? 0) - headerBytesMax;
@@ -93,20 +93,18 @@ export class Publisher {
 }
 
 function headersOf(
-  { id, number, expects }: Outgoing,
+  { id, expects, fields }: Outgoing,
   batch: string | undefined,
   sequence: number,
   isLast = false,
 ): MsgHdrs | undefined {
-  if (id === undefined && number === undefined && expects === undefined && batch === undefined) return undefined;
+  if (id === undefined && expects === undefined && fields === undefined && batch === undefined) return undefined;
   // Made at once: to add one after the other takes longer than all the rest of publishing.
   return MsgHdrsImpl.fromRecord({
+    ...fields,
     ...(id !== undefined && { "Nats-Msg-Id": [id] }),
-    ...(number !== undefined && { [numberHeader]: [`${number}`] }),
-    ...(expects !== undefined && {
-      "Nats-Expected-Last-Subject-Sequence": [`${expects.last}`],
-      "Nats-Expected-Last-Subject-Sequence-Subject": [expects.subject],
-    }),
+    ...(expects !== undefined && { "Nats-Expected-Last-Subject-Sequence": [`${expects.last}`] }),
+    ...(expects?.subject !== undefined && { "Nats-Expected-Last-Subject-Sequence-Subject": [expects.subject] }),
     ...(batch !== undefined && { "Nats-Batch-Id": [batch], "Nats-Batch-Sequence": [`${sequence}`] }),
     ...(batch !== undefined && isLast && { "Nats-Batch-Commit": ["1"] }),
   });

@@ -139,15 +139,13 @@ export class Sweeper {
 
   /** Looks at messages from an offset on, without their bodies, while `look` wants more. There must be enough of them. */
   async #eachFrom(oldest: Offset, look: (one: Delivered) => boolean): Promise<void> {
-    const { cluster, clock, chance, stream, incarnation } = this.#parts;
+    const { stream, incarnation } = this.#parts;
     const consumer = new OrderedConsumer({
-      cluster,
-      clock,
-      chance,
+      ...this.#parts,
       stream: stream.name,
       after: (oldest - 1) as Offset,
       headersOnly: true,
-      check: async () => void (await incarnation.facts()),
+      check: incarnation.ended,
     });
     try {
       for (;;) for (const one of await this.#taken(consumer)) if (!look(one)) return;
