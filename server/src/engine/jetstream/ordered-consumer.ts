@@ -57,6 +57,10 @@ const inactiveMs = 30_000;
 const makeMsMin = 1_000;
 const makeMsMax = 4_000;
 const restartMs = 250;
+/** How long the first of several waits for those that follow, and how much comes together at most. */
+const togetherMs = 5;
+const togetherMax = 1_024;
+const togetherBytesMax = 256 * 1_024;
 /** How long it may fail to begin before that is worth a word. */
 const toldAfterMs = 10_000;
 
@@ -72,6 +76,8 @@ export class OrderedConsumer {
   #sequence = 0;
   #arrived: Delivered[] = [];
   #arrivedBytes = 0;
+  /** When the last message was sent there were more to send. */
+  #moreFollows = false;
   #wake: () => void = () => {};
   /** How much is still to come of the pull that is under way; 0: none is. */
   #wanted = 0;
@@ -108,6 +114,7 @@ export class OrderedConsumer {
         this.#wake = resolve;
       });
     }
+    await this.#together(signal);
     signal?.removeEventListener("abort", stop);
     if (signal?.aborted) return [];
     if (this.#arrived.length === 0) throw this.#failure as DogearError;
@@ -116,6 +123,23 @@ export class OrderedConsumer {
     this.#arrivedBytes = 0;
     this.#pullMore();
     return taken;
+  }
+
+  /** What follows at once comes with the first: NATS writes in small pieces, and each piece costs everyone it is sent to. */
+  async #together(signal: AbortSignal | undefined): Promise<void> {
+    let over = !this.#moreFollows;
+    if (over) return;
+    const cancel = this.#parts.clock.after(togetherMs, () => {
+      over = true;
+      this.#wake();
+    });
+    const isWaiting = () => !over && this.#moreFollows && this.#failure === undefined && !signal?.aborted;
+    while (isWaiting() && this.#arrived.length < togetherMax && this.#arrivedBytes < togetherBytesMax) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    cancel();
   }
 
   close(): void {
@@ -144,13 +168,14 @@ export class OrderedConsumer {
   }
 
   #take(message: Msg): void {
-    const { consumerSequence, offset, consumer } = origin(message.reply ?? "");
+    const { consumerSequence, offset, consumer, pending } = origin(message.reply ?? "");
     if (consumer !== this.#name) return;
     if (consumerSequence !== this.#sequence + 1 || offset <= (this.#offset ?? 0)) return this.#restart();
     this.#sequence = consumerSequence;
     this.#offset = offset;
     this.#arrived.push({ offset, message });
     this.#arrivedBytes += message.data.length;
+    this.#moreFollows = pending > 0;
     this.#wanted--;
     if (this.#wanted === 0) this.#pullMore();
     this.#watch();
@@ -283,9 +308,16 @@ function origin(reply: string): {
   readonly consumer: string | undefined;
   readonly offset: Offset;
   readonly consumerSequence: number;
+  readonly pending: number;
 } {
   // $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<offset>.<consumer sequence>.<time>.<pending>[.<token>]
   const parts = reply.split(".");
   const at = parts.length >= 11 ? 5 : 3;
-  return { consumer: parts[at], offset: Number(parts[at + 2]) as Offset, consumerSequence: Number(parts[at + 3]) };
+  const [offset, consumerSequence, , pending] = parts.slice(at + 2).map(Number);
+  return {
+    consumer: parts[at],
+    offset: offset as Offset,
+    consumerSequence: consumerSequence as number,
+    pending: pending as number,
+  };
 }
