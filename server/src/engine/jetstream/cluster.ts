@@ -64,6 +64,7 @@ export class Cluster {
   readonly #logger: Logger;
   readonly #reconnected = new Set<() => void>();
   #connected = true;
+  #payloadBytesMax = 0;
   /** Why the server is not used although it is there. */
   #refusal: DogearError | undefined;
   /** Whether JetStream answered when it was last looked at. */
@@ -78,7 +79,7 @@ export class Cluster {
     try {
       const jsm = await jetstreamManager(connection, { timeout: requestTimeoutMs, checkAPI: false });
       const cluster = new Cluster(settings, parts, connection, jsm);
-      cluster.#checkVersion();
+      cluster.#checkServer();
       if (cluster.#refusal !== undefined) throw cluster.#refusal;
       await cluster.#checkJetStream();
       void cluster.#watchConnection();
@@ -113,6 +114,11 @@ export class Cluster {
     return this.#connected;
   }
 
+  /** The most bytes a message may have with its headers: what the server said that was connected to last. */
+  get payloadBytesMax(): number {
+    return this.#payloadBytesMax;
+  }
+
   /** Throws where writing would be of no use, or wrong. */
   checkWritable(): void {
     if (this.#refusal !== undefined) throw this.#refusal;
@@ -141,8 +147,10 @@ export class Cluster {
     await this.connection.close();
   }
 
-  #checkVersion(): void {
-    const version = this.connection.info?.version ?? "unknown";
+  /** Learns what the server connected to says of itself. */
+  #checkServer(): void {
+    const { version = "unknown", max_payload = this.#payloadBytesMax } = this.connection.info ?? {};
+    this.#payloadBytesMax = max_payload;
     this.#refusal = isAtLeast(version, serverVersionMin)
       ? undefined
       : dogearError(
@@ -204,7 +212,7 @@ export class Cluster {
 
   #resume(): void {
     this.#connected = true;
-    this.#checkVersion();
+    this.#checkServer();
     const server = this.connection.getServer();
     if (this.#refusal === undefined) this.#logger.info("nats.reconnected", { server });
     else this.#logger.error("nats.server-too-old", { server, error: this.#refusal });

@@ -62,8 +62,7 @@ export class Publisher {
 
   /** The most bytes that the body and the id of a message in a log may have together. */
   get bytesMax(): number {
-    const { info } = this.#cluster.connection;
-    return (info?.max_payload ?? 0) - headerBytesMax;
+    return this.#cluster.payloadBytesMax - headerBytesMax;
   }
 
   /** Rejects with `unavailable` where it is not known what became of them, with `disk-full` where there is no room. */
