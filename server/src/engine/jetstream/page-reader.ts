@@ -2,7 +2,8 @@
  * Reads a log a page at a time.
  *
  * A replica that lags behind may answer, so an end of the log that it sees is not the end: a page reaches beyond its last
- * message only where the leader says that nothing matches there. And what was removed meanwhile is missing from what was
+ * message only where the leader says that nothing matches there. What the leader has instead is in the page, so that one
+ * without messages says that there are none. And what was removed meanwhile is missing from what was
  * read without a sign: unless the page begins right where it was asked for, the leader is asked afterwards where the log
  * begins.
  */
@@ -18,10 +19,10 @@ import { selectsExactly } from "./names.ts";
 import type { Removals } from "./removals.ts";
 
 export interface PageReaderParts {
-  readonly stream: LogStream;
-  readonly direct: DirectReader;
-  readonly removals: Removals;
-  readonly incarnation: Incarnation;
+  readonly stream: Pick<LogStream, "subjects" | "nextFrom">;
+  readonly direct: Pick<DirectReader, "read">;
+  readonly removals: Pick<Removals, "of">;
+  readonly incarnation: Pick<Incarnation, "newest" | "facts">;
 }
 
 /** The most that is asked for at once. */
@@ -45,19 +46,24 @@ export class PageReader {
       Math.min(budget.bytes, budget.scan, pageBytesMax),
     );
     const last = read.at(-1)?.offset ?? after;
-    const through = pending > 0 ? last : await this.#end(subject, last);
+    const { through, more } = pending > 0 ? { through: last, more: [] } : await this.#end(subject, last);
     const removed = read[0]?.offset === after + 1 && pending > 0 ? undefined : await this.#removed(pattern, after);
-    return this.#page(pattern, after, budget, { read, through, removed });
+    return this.#page(pattern, after, budget, { read: [...read, ...more], through, removed });
   }
 
-  /** How far the log has nothing under a subject behind an offset: not beyond what its leader had before it was asked. */
-  async #end(subject: string, last: Offset): Promise<Offset> {
+  /**
+   * What the leader has next under a subject behind an offset; or how far it has nothing there, not beyond what it had
+   * before it was asked.
+   */
+  async #end(subject: string, last: Offset): Promise<{ readonly through: Offset; readonly more: readonly Stored[] }> {
     const { stream, incarnation } = this.#parts;
     let end = incarnation.newest;
     if (end <= last) end = (await incarnation.facts()).newest;
-    if (end <= last) return last;
+    if (end <= last) return { through: last, more: [] };
     const next = await stream.nextFrom(last + 1, subject);
-    return next === undefined || next.offset > end ? end : ((next.offset - 1) as Offset);
+    if (next === undefined || next.offset > end) return { through: end, more: [] };
+    const { offset, body } = next;
+    return { through: offset, more: [{ offset, channel: stream.subjects.channelOf(next.subject), body }] };
   }
 
   async #removed(pattern: Pattern, after: Offset): Promise<Offset | undefined> {
