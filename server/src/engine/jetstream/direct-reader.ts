@@ -6,7 +6,7 @@ import { dogearError, type Offset } from "@dogear/shared";
 import { createInbox, type Msg, type Subscription } from "@nats-io/transport-node";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Stored } from "../text.ts";
-import { type Cluster, requestTimeoutMs } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import type { LogStream } from "./log-stream.ts";
 
 export interface Stretch {
@@ -25,10 +25,18 @@ interface Ask {
 interface Reading {
   readonly messages: Stored[];
   last: number;
-  readonly resolve: (stretch: Stretch) => void;
+  /** With nothing: it fell silent. */
+  readonly resolve: (stretch: Stretch | undefined) => void;
   readonly reject: (error: unknown) => void;
   lastHeard: number;
 }
+
+/**
+ * A replica that stands still goes on being asked by the servers for a minute; each question goes to one by chance. So
+ * one that was not answered soon is asked again.
+ */
+const silentMs = 1_000;
+const triesMax = 5;
 
 export class DirectReader {
   readonly #cluster: Cluster;
@@ -52,21 +60,29 @@ export class DirectReader {
   }
 
   /** What is under a subject from an offset on: no more than so many messages, and none after so many bytes. */
-  read(from: number, subject: string, messagesMax: number, bytesMax: number): Promise<Stretch> {
+  async read(from: number, subject: string, messagesMax: number, bytesMax: number): Promise<Stretch> {
     const ask: Ask = { seq: Math.max(1, from), next_by_subj: subject, batch: messagesMax, max_bytes: bytesMax };
+    for (let tries = 0; tries < triesMax; tries++) {
+      const stretch = await this.#ask(ask);
+      if (stretch !== undefined) return stretch;
+    }
+    throw dogearError("unavailable", "NATS does not answer.");
+  }
+
+  #ask(ask: Ask): Promise<Stretch | undefined> {
     const reply = `${this.#inbox}.${++this.#count}`;
     let cancel = () => {};
-    const reading = new Promise<Stretch>((resolve, reject) => {
+    const reading = new Promise<Stretch | undefined>((resolve, reject) => {
       const reading: Reading = { messages: [], last: 0, resolve, reject, lastHeard: this.#clock.monotonic() };
       this.#readings.set(reply, reading);
       const watch = (ms: number) => {
         cancel = this.#clock.after(ms, () => {
-          const leftMs = reading.lastHeard + requestTimeoutMs - this.#clock.monotonic();
+          const leftMs = reading.lastHeard + silentMs - this.#clock.monotonic();
           if (leftMs > 0) watch(leftMs);
-          else reject(dogearError("unavailable", "NATS does not answer."));
+          else resolve(undefined);
         });
       };
-      watch(requestTimeoutMs);
+      watch(silentMs);
       this.#cluster.connection.publish(`$JS.API.DIRECT.GET.${this.#stream.name}`, JSON.stringify(ask), { reply });
     });
     return this.#cluster
