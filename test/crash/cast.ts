@@ -1,37 +1,51 @@
-/** Everyone in the crash test: the hub and its clients, each a process, and the test's own eyes on them. */
+/**
+ * The clients of a crash test, each a process with a history of its own. Where the hub is, or the hubs are, is not theirs
+ * to know: they have a URL, and come back to it.
+ */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as after, setImmediate as turn } from "node:timers/promises";
+import { setTimeout as after } from "node:timers/promises";
 import { admin } from "@dogear/client/admin";
-import type { Offset } from "@dogear/shared";
+import type { Epoch, Offset } from "@dogear/shared";
 import { build } from "esbuild";
 import { expect } from "vitest";
 import type { LoggedMessage } from "../support/checker.ts";
 import type { DeadLetter } from "../support/group-checker.ts";
 import { type HistoryEvent, HistoryWriter, readHistories } from "../support/history.ts";
 import { clientOf } from "../support/hub.ts";
-import { type HubProcess, startHubProcess } from "../support/hub-process.ts";
 import { type ChildProcess, startScript } from "../support/process.ts";
 import { repository } from "../support/sources.ts";
 import { temporaryFolder, whenDone } from "../support/temp.ts";
-import { Collected } from "../support/waiting.ts";
+import { until } from "../support/waiting.ts";
 import {
   content,
   contentOf,
   crew,
   endChannels,
   endDraft,
-  hubConfig,
   type PublisherTask,
   type SubscriberTask,
   subscribers,
 } from "./load.ts";
 
-const publisherCount = 4;
-const inFlight = 50;
-
-/** Messages that were published since the hub came back, before it is killed again. */
+/** Messages that a newcomer is given before it is convinced that things go on. */
 const progressCount = 50;
+
+/** How long anything may take that is waited for; a fault may have to be noticed first. */
+const patienceMs = 60_000;
+
+export interface CastOptions {
+  /** Where they connect. */
+  readonly url: string;
+  readonly random: () => number;
+  readonly publishers: number;
+  /** Drafts of each that wait for their answers. */
+  readonly inFlight: number;
+  /** The longest that publishers rest after each answer; by default they do not. */
+  readonly restMsMax?: number;
+  /** Publishers schedule as well, up to this long ahead; by default they do not. */
+  readonly delayMsMax?: number;
+}
 
 /** One role, played by one process after another. */
 interface Role {
@@ -42,39 +56,42 @@ interface Role {
   process: ChildProcess | undefined;
 }
 
+/** What a hub answers over HTTP: where the message is, or why it is not. */
+interface OnceAnswer {
+  readonly error?: { readonly code: string };
+  readonly epoch: Epoch;
+  readonly offset: Offset;
+}
+
 export class Cast {
   /** Processes that saw the end. */
   readonly finishers: string[] = [];
-  /** What hubs logged as errors, and what clients wrote to standard error. */
+  /** What they wrote to standard error. */
   readonly complaints: string[] = [];
   readonly #folder = temporaryFolder();
   readonly #scripts: string;
-  readonly #data: string;
+  readonly #url: string;
   readonly #random: () => number;
   readonly #publishers: Role[];
   readonly #subscribers: Role[];
   readonly #workers: Role[];
   readonly #histories: string[] = [];
-  readonly #progress = new Collected<void>();
-  #hub: HubProcess;
+  /** What those said who ended and were not to. */
+  readonly #deaths: string[] = [];
 
-  static async start(random: () => number): Promise<Cast> {
-    const scripts = await bundle();
-    const data = join(temporaryFolder(), "data");
-    const cast = new Cast(scripts, await startHubProcess({ data, config: hubConfig }), data, random);
-    cast.#watch();
+  static async start(options: CastOptions): Promise<Cast> {
+    const cast = new Cast(await bundle(), options);
     const roles = [...cast.#publishers, ...cast.#subscribers, ...cast.#workers];
     await Promise.all(roles.map((role) => cast.#play(role)));
     return cast;
   }
 
-  private constructor(scripts: string, hub: HubProcess, data: string, random: () => number) {
+  private constructor(scripts: string, { url, random, publishers, ...load }: CastOptions) {
     this.#scripts = scripts;
-    this.#hub = hub;
-    this.#data = data;
+    this.#url = url;
     this.#random = random;
-    this.#publishers = Array.from({ length: publisherCount }, (_, i) => {
-      return { script: "publisher", name: `publisher-${i}`, task: { inFlight }, life: 0, process: undefined };
+    this.#publishers = Array.from({ length: publishers }, (_, i) => {
+      return { script: "publisher", name: `publisher-${i}`, task: load, life: 0, process: undefined };
     });
     this.#subscribers = subscribers.map(({ name, subscriber, patterns }) => {
       return { script: "subscriber", name, task: { subscriber, patterns }, life: 0, process: undefined };
@@ -84,16 +101,44 @@ export class Cast {
     });
   }
 
-  /** Resolves when more has been published since the hub came back. */
+  /** Resolves when a newcomer was given so much that things go on. */
   async progressed(): Promise<void> {
-    await this.#progress.reach(this.#progress.items.length + progressCount);
+    const newcomer = clientOf(this.#url);
+    let given = 0;
+    newcomer.subscribe(">", { onGap: "continue" }, () => {
+      given++;
+    });
+    const what = `${progressCount} messages that somebody publishes and a newcomer is given`;
+    await this.#until(async () => given >= progressCount, what);
+    await newcomer.close();
   }
 
-  /** Ends the hub and starts its successor on the same port and data; resolves when that listens. */
-  async restartHub(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    await this.#hub.kill(signal);
-    this.#listenForComplaints();
-    this.#hub = await startHubProcess({ data: this.#data, port: this.#hub.port, config: hubConfig });
+  /** Resolves when workers have settled messages that were published after this was called. */
+  async worked(): Promise<void> {
+    const operator = admin(clientOf(this.#url));
+    const report = () => operator.group(crew.options.group);
+    const { newest } = (await operator.namespaces()).find(({ namespace }) => namespace === "default") ?? { newest: 0 };
+    const moved = async () => (await report().catch(() => undefined))?.position.offset ?? 0;
+    await this.#until(async () => (await moved()) > newest, `a group beyond ${newest}`);
+  }
+
+  /** Publishes as one who takes no for an answer. Resolves with the code of the error, where there is one. */
+  async publishOnce(): Promise<string | undefined> {
+    const [name, channel] = [`once-${this.#histories.length}`, "sensors.hall"];
+    const history = new HistoryWriter(this.#newHistory(name), name);
+    const data = { draft: name };
+    history.write({ op: "publish", kind: "invoke", ...contentOf({ channel, data, options: {} }) });
+    const [body, headers] = [JSON.stringify(data), { "content-type": "application/json" }];
+    const answer = await fetch(`${this.#url.replace("ws", "http")}/publish/${channel}`, {
+      method: "POST",
+      headers,
+      body,
+    });
+    const { error, epoch, offset } = (await answer.json()) as OnceAnswer;
+    if (error === undefined) history.write({ op: "publish", kind: "ok", draft: name, epoch, offset });
+    else history.write({ op: "publish", kind: "info", draft: name, error: error.code });
+    history.close();
+    return error?.code;
   }
 
   async restartPublisher(): Promise<void> {
@@ -119,6 +164,7 @@ export class Cast {
   /** Lets the publishers finish, waits until everybody has everything, and lets them go. */
   async finish(): Promise<void> {
     await Promise.all(this.#publishers.map((role) => this.#leave(role)));
+    await this.#delivered();
     await this.#publishEnds();
     await Promise.all(
       this.#subscribers.map(async (role) => {
@@ -130,12 +176,11 @@ export class Cast {
     );
     await this.#settled();
     await Promise.all(this.#workers.map((role) => this.#leave(role)));
-    this.#listenForComplaints();
   }
 
   /** What the group gave up. */
   async readDeadLetters(): Promise<DeadLetter[]> {
-    const reader = clientOf(this.#hub.url);
+    const reader = clientOf(this.#url);
     const { dead } = await admin(reader).group(crew.options.group);
     const letters: DeadLetter[] = [];
     if (dead === 0) return letters;
@@ -153,7 +198,7 @@ export class Cast {
 
   /** All there is, read by a newcomer. */
   async readLog(): Promise<LoggedMessage[]> {
-    const reader = clientOf(this.#hub.url);
+    const reader = clientOf(this.#url);
     const logs = [">", "metrics.>"].map(async (pattern) => {
       const log: LoggedMessage[] = [];
       for await (const message of reader.subscribe(pattern, { from: "earliest" })) {
@@ -169,21 +214,34 @@ export class Cast {
     return readHistories(this.#histories);
   }
 
-  /** Counts what is published after each of the hub's starts. */
-  #watch(): void {
-    let head = 0;
-    const watch = clientOf(this.#hub.url).subscribe(">", { onGap: "continue" }, ({ offset }) => {
-      if (offset > head) this.#progress.add();
-    });
-    watch.addEventListener("subscribed", ({ detail }) => {
-      head = detail.head;
-    });
+  /** Resolves when nothing waits for its time any more. */
+  async #delivered(): Promise<void> {
+    const waiting = new Set<string>();
+    for (const event of this.history()) if (event.op === "schedule" && event.kind === "ok") waiting.add(event.draft);
+    const reader = clientOf(this.#url);
+    for (const pattern of [">", "metrics.>"])
+      reader.subscribe(pattern, { from: "earliest" }, (message) => void waiting.delete(content(message).draft));
+    await this.#until(async () => waiting.size === 0, "all drafts that were scheduled, delivered");
+    // What a publisher scheduled that was killed before it knew.
+    const count = async () => (await admin(reader).namespaces()).reduce((sum, { scheduled }) => sum + scheduled, 0);
+    await this.#until(async () => (await count()) === 0, "a hub where nothing is scheduled");
+    await reader.close();
   }
 
   /** Resolves when the group has settled everything. */
   async #settled(): Promise<void> {
-    const operator = admin(clientOf(this.#hub.url));
-    while ((await operator.group(crew.options.group)).lag.messages > 0) await turn();
+    const operator = admin(clientOf(this.#url));
+    const isSettled = async () => (await operator.group(crew.options.group)).lag.messages === 0;
+    await this.#until(isSettled, "a group that has settled everything");
+  }
+
+  /** Waits for something that cannot come once somebody is missing. */
+  async #until(holds: () => Promise<boolean>, what: string): Promise<void> {
+    const look = async () => {
+      if (this.#deaths.length > 0) throw new Error(this.#deaths.join("\n"));
+      return holds();
+    };
+    await until(look, what, patienceMs);
   }
 
   async #restart(roles: readonly Role[]): Promise<void> {
@@ -194,10 +252,14 @@ export class Cast {
 
   async #play(role: Role): Promise<void> {
     const process = `${role.name}#${++role.life}`;
-    const task = { url: this.#hub.url, process, history: this.#newHistory(process), seed: this.#random() * 2 ** 32 };
+    const task = { url: this.#url, process, history: this.#newHistory(process), seed: this.#random() * 2 ** 32 };
     const script = join(this.#scripts, `${role.script}.js`);
-    role.process = startScript(script, [JSON.stringify({ ...task, ...role.task })]);
-    await role.process.untilLine(/^started$/);
+    const started = startScript(script, [JSON.stringify({ ...task, ...role.task })]);
+    role.process = started;
+    void started.exited.then(({ code }) => {
+      if (code !== null && code !== 0) this.#deaths.push(`${process} ended: ${started.stderr}`);
+    });
+    await started.untilLine(/^started$/);
   }
 
   /** Asks a process to end, which it does when it has done its work. */
@@ -210,7 +272,7 @@ export class Cast {
 
   async #publishEnds(): Promise<void> {
     const history = new HistoryWriter(this.#newHistory("closer"), "closer");
-    const closer = clientOf(this.#hub.url);
+    const closer = clientOf(this.#url);
     for (const draft of endChannels.map(endDraft)) {
       const content = contentOf(draft);
       history.write({ op: "publish", kind: "invoke", ...content });
@@ -224,13 +286,6 @@ export class Cast {
     const file = join(this.#folder, process);
     this.#histories.push(file);
     return file;
-  }
-
-  #listenForComplaints(): void {
-    const { stderr } = this.#hub.process;
-    this.complaints.push(
-      ...stderr.split("\n").filter((line) => /"level":"(error|warn)"(?!.*"access\.none")/.test(line)),
-    );
   }
 }
 

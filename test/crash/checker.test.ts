@@ -298,6 +298,27 @@ describe("a cursor", () => {
   });
 });
 
+describe("what is scheduled", () => {
+  const scheduled = () => {
+    const draft = content("S");
+    const story = abc().tell("pub", { op: "schedule", kind: "invoke", ...draft });
+    return story.tell("pub", { op: "schedule", kind: "ok", draft: "S" });
+  };
+
+  test("comes when it is due, whatever was published in the meantime", () => {
+    expect(scheduled().publish("D", 4).logged("S", 5).violations).toEqual([]);
+  });
+
+  test("G1: never came", () => {
+    expect(scheduled().violations).toEqual(["G1: draft S was scheduled, and is not in the log."]);
+  });
+
+  test("G7: came twice", () => {
+    const violation = "G7: draft S is in the log twice, at 4 and 5.";
+    expect(scheduled().logged("S", 4).logged("S", 5).violations).toEqual([violation]);
+  });
+});
+
 describe("a history", () => {
   test("is read back in the order of time, without the line that a death cut short", () => {
     const folder = temporaryFolder();

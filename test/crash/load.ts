@@ -1,7 +1,7 @@
-/** What the processes of the crash test publish, and how each message tells what it is. */
+/** What the processes of the crash tests publish, and how each message tells what it is. */
 import { createHash } from "node:crypto";
-import type { Message, PublishOptions } from "@dogear/client";
-import type { Channel, Pattern } from "@dogear/shared";
+import type { Message, PublishOptions, ScheduleOptions } from "@dogear/client";
+import { type Channel, hubHeaderPrefix, type Pattern } from "@dogear/shared";
 import type { Content } from "../support/history.ts";
 
 export const hubConfig = { namespaces: { metrics: {} } };
@@ -41,6 +41,10 @@ export interface PublisherTask {
   readonly history: string;
   readonly seed: number;
   readonly inFlight: number;
+  /** The longest it rests after each answer; by default it does not. */
+  readonly restMsMax?: number | undefined;
+  /** Now and then a draft is scheduled, up to this long ahead; by default none is. */
+  readonly delayMsMax?: number | undefined;
 }
 
 export interface SubscriberTask {
@@ -57,24 +61,31 @@ export const backoff = { baseMs: 20, capMs: 200 };
 export interface LoadDraft {
   readonly channel: string;
   readonly data: unknown;
-  readonly options: PublishOptions;
+  readonly options: PublishOptions | ScheduleOptions;
+  /** The hub refuses it. */
+  readonly isTooLong?: boolean;
 }
 
 /**
  * Drafts of any size, now and then of more than the hub takes. They go to one channel for a while and then to another,
  * so that both namespaces get runs of them as well as single ones.
  */
-export function* anyDrafts(process: string, random: () => number): Generator<LoadDraft, never> {
+export function* anyDrafts(
+  { process, delayMsMax }: Pick<PublisherTask, "process" | "delayMsMax">,
+  random: () => number,
+): Generator<LoadDraft, never> {
   const below = (bound: number): number => Math.floor(random() * bound);
   let channel = channels[0] as string;
   for (let count = 1; ; count++) {
     const draft = `${process}/${count}`;
     if (below(10) === 0) channel = channels[below(channels.length)] as string;
-    const options = below(5) === 0 ? { key: `key ${below(10)}` } : {};
+    const key = below(5) === 0 ? { key: `key ${below(10)}` } : {};
+    const isLater = delayMsMax !== undefined && below(20) === 0;
+    const options = isLater ? { ...key, delayMs: below(delayMsMax) } : key;
     const size = random();
     const length = below(size < 0.01 ? 60_000 : size < 0.1 ? 5_000 : 300);
     if (below(500) === 0) {
-      yield { channel, data: { draft, tooLong }, options };
+      yield { channel, data: { draft, tooLong }, options, isTooLong: true };
     } else if (below(4) === 0) {
       const data = Uint8Array.from({ length }, () => below(256));
       yield { channel, data, options: { ...options, headers: { draft } } };
@@ -90,7 +101,7 @@ const tooLong = "x".repeat(262_200);
 /** Of one to four bytes, and such as JSON escapes. */
 const characters = 'aß€😀"\\\n';
 
-export function endDraft(channel: string): LoadDraft {
+export function endDraft(channel: string): LoadDraft & { readonly options: PublishOptions } {
   return { channel, data: { draft: `end of ${channel}` }, options: { headers: { end: "yes" } } };
 }
 
@@ -109,9 +120,14 @@ export function content({
   data,
 }: Pick<Message, "channel" | "type" | "key" | "headers" | "data">): Content {
   const { draft } = headers?.draft ? headers : (data as { readonly draft: string });
-  const payload = createHash("sha1").update(JSON.stringify([type, key, headers]));
+  const payload = createHash("sha1").update(JSON.stringify([type, key, ...publishersOf(headers)]));
   payload.update(data instanceof Uint8Array ? data : JSON.stringify(data));
   return { channel, draft: String(draft), payload: payload.digest("base64") };
+}
+
+/** The headers that are not the hub's. */
+function publishersOf(headers: Message["headers"]): [name: string, value: string][] {
+  return Object.entries(headers ?? {}).filter(([name]) => !name.startsWith(hubHeaderPrefix));
 }
 
 /** Numbers from 0 up to 1 that follow from a seed (mulberry32). */

@@ -1,14 +1,16 @@
-/** A process that publishes as fast as it is answered, and notes what it did. SIGTERM ends it once all is answered. */
-import { connect, type DogearError } from "@dogear/client";
+/** A process that publishes as it is answered, and notes what it did. SIGTERM ends it once all is answered. */
+import { setTimeout as after } from "node:timers/promises";
+import { connect, type DogearError, type PublishOptions, type ScheduleOptions } from "@dogear/client";
 import { HistoryWriter } from "../support/history.ts";
-import { anyDrafts, backoff, contentOf, type PublisherTask, seeded } from "./load.ts";
+import { anyDrafts, backoff, contentOf, type LoadDraft, type PublisherTask, seeded } from "./load.ts";
 
 /** Refused for what they are, or before they were sent; after any other error nobody knows. */
 const definite = ["message-too-large", "payload-too-deep", "invalid-payload", "invalid-channel", "queue-full"];
 
 const task = JSON.parse(process.argv[2] as string) as PublisherTask;
 const history = new HistoryWriter(task.history, task.process);
-const drafts = anyDrafts(task.process, seeded(task.seed));
+const random = seeded(task.seed);
+const drafts = anyDrafts(task, random);
 const dogear = connect(task.url, { backoff });
 let stopping = false;
 
@@ -24,21 +26,34 @@ await dogear.close();
 history.close();
 
 async function publishOneByOne(): Promise<void> {
-  while (!stopping) await publish();
+  while (!stopping) {
+    await publish();
+    if (task.restMsMax !== undefined) await after(random() * task.restMsMax);
+  }
 }
 
 async function publish(): Promise<void> {
-  const draft = drafts.next().value;
-  const content = contentOf(draft);
-  history.write({ op: "publish", kind: "invoke", ...content });
+  const next = drafts.next().value;
+  const { draft, ...content } = contentOf(next);
+  const op = next.options.delayMs === undefined ? "publish" : "schedule";
+  history.write({ op, kind: "invoke", draft, ...content });
   try {
-    const { epoch, offset } = await dogear.publish(draft.channel, draft.data, draft.options);
-    history.write({ op: "publish", kind: "ok", draft: content.draft, epoch, offset });
+    await (op === "publish" ? publishNow(draft, next) : schedule(draft, next));
   } catch (error) {
     const { code } = error as DogearError;
     const kind = definite.includes(code) ? "fail" : "info";
-    history.write({ op: "publish", kind, draft: content.draft, error: code });
+    history.write({ op, kind, draft, error: code });
     // Only what the hub can never take is refused to a publisher that is patient.
-    if (kind === "info") throw error;
+    if (kind === "info" || !next.isTooLong) throw error;
   }
+}
+
+async function publishNow(draft: string, { channel, data, options }: LoadDraft): Promise<void> {
+  const { epoch, offset } = await dogear.publish(channel, data, options as PublishOptions);
+  history.write({ op: "publish", kind: "ok", draft, epoch, offset });
+}
+
+async function schedule(draft: string, { channel, data, options }: LoadDraft): Promise<void> {
+  await dogear.publish(channel, data, options as ScheduleOptions);
+  history.write({ op: "schedule", kind: "ok", draft });
 }

@@ -36,6 +36,7 @@ export function check(run: Run): string[] {
   return [
     ...checkAcknowledged(run.events, log),
     ...checkPublished(run),
+    ...checkScheduled(run),
     ...checkOrder(run, log),
     ...checkReaders(run.events, log),
     ...subscriptions.flatMap((subscription) => [...checkSubscription(subscription, run, log)]),
@@ -98,7 +99,7 @@ interface Subscription {
 function subscriptionsIn(events: readonly HistoryEvent[]): Subscription[] {
   const found = new Map<string, Subscription>();
   for (const event of events) {
-    if (event.op === "publish" || event.op === "lease" || event.op === "settle") continue;
+    if (event.op !== "subscribe" && event.op !== "deliver" && event.op !== "gap") continue;
     const name = `${event.process}/${event.subscription}`;
     if (event.op === "subscribe" && event.kind === "invoke") {
       const { process, pattern, subscriber, fromEarliest } = event;
@@ -143,7 +144,7 @@ function* checkPublished({ events, log }: Run): Generator<string> {
   const drafts = new Map<string, Content>();
   const failed = new Map<string, string>();
   for (const event of events) {
-    if (event.op !== "publish") continue;
+    if (event.op !== "publish" && event.op !== "schedule") continue;
     if (event.kind === "invoke") drafts.set(event.draft, event);
     if (event.kind === "fail") failed.set(event.draft, event.error);
   }
@@ -156,6 +157,15 @@ function* checkPublished({ events, log }: Run): Generator<string> {
     if (failed.has(draft)) yield `G4: draft ${draft} failed with ${failed.get(draft)} and is in the log at ${offset}.`;
     if (seen.has(draft)) yield `G7: draft ${draft} is in the log twice, at ${seen.get(draft)} and ${offset}.`;
     seen.set(draft, offset);
+  }
+}
+
+/** Every scheduled draft was published in the end. */
+function* checkScheduled({ events, log }: Run): Generator<string> {
+  const published = new Set(log.map(({ draft }) => draft));
+  for (const event of events) {
+    if (event.op === "schedule" && event.kind === "ok" && !published.has(event.draft))
+      yield `G1: draft ${event.draft} was scheduled, and is not in the log.`;
   }
 }
 

@@ -29,6 +29,12 @@ type PublishHappened =
   | ({ readonly op: "publish"; readonly kind: "ok"; readonly draft: string } & Place)
   | { readonly op: "publish"; readonly kind: "fail" | "info"; readonly draft: string; readonly error: string };
 
+/** A draft that is to be published later. */
+type ScheduleHappened =
+  | ({ readonly op: "schedule"; readonly kind: "invoke" } & Content)
+  | { readonly op: "schedule"; readonly kind: "ok"; readonly draft: string }
+  | { readonly op: "schedule"; readonly kind: "fail" | "info"; readonly draft: string; readonly error: string };
+
 type SubscribeHappened =
   /** With a subscriber it is durable; from the earliest message, if there is no cursor, or from now. */
   | {
@@ -78,6 +84,7 @@ type SettleHappened = {
 /** What can be in a history. */
 export type Happened =
   | PublishHappened
+  | ScheduleHappened
   | SubscribeHappened
   | DeliverHappened
   | GapHappened
