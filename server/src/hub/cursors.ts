@@ -226,12 +226,19 @@ export class Cursors {
     const batch = [...this.#dirty];
     this.#dirty.clear();
     // Handed over together, so that they share a flush to disk.
-    this.#flushing = Promise.all(batch.map((held) => this.#store(held))).then(() => {
+    this.#flushing = Promise.allSettled(batch.map((held) => this.#store(held))).then((stored) => {
       this.#flushing = undefined;
+      const failed = stored.filter((one) => one.status === "rejected");
+      const [first] = failed;
+      if (first === undefined) return;
+      // Said once: they fail together, and there may be many.
+      const { key } = batch[stored.indexOf(first)] as Held;
+      this.#logger.warn("cursor.not-stored", { cursor: key, count: failed.length, error: first.reason });
     });
     return this.#flushing;
   }
 
+  /** Rejects where it could not be stored. Then it is dirty again. */
   async #store(held: Held): Promise<void> {
     try {
       const version = await this.#state.put(held.key, encode(held.record), held.version);
@@ -241,10 +248,10 @@ export class Cursors {
         this.#held.delete(held.key);
       }
     } catch (error) {
-      // Nothing is lost: the next acknowledgement stores it, and until then a crash repeats a little.
-      this.#logger.warn("cursor.not-stored", { cursor: held.key, error });
+      // Nothing is lost: the next flush stores it, and until then a crash repeats a little.
       this.#dirty.add(held);
       this.#schedule();
+      throw error;
     }
   }
 
