@@ -159,6 +159,20 @@ describe("a failure for now", () => {
     expect(await append(2, a)).toEqual({ offset: 2, duplicate: false });
   });
 
+  it("that is none, because only the answer was lost, is known as such when what follows it was taken (P-25, P-26)", async () => {
+    const first = failing(append(1, a));
+    const second = append(2, a);
+    await settled();
+    await logA.lose(dogearError("unavailable"));
+    expect(await first).toBe("unavailable");
+    await logA.release();
+    expect(await second).toEqual({ offset: 2, duplicate: false });
+    logA.holding = false;
+    // The client has its answer for 2 and does not send it again.
+    expect(await append(1, a)).toEqual({ offset: 1, duplicate: true });
+    expect(await append(3, a)).toEqual({ offset: 3, duplicate: false });
+  });
+
   it("of one log leaves nobody waiting who wanted another (P-26)", async () => {
     const first = failing(append(1, a));
     const others = [append(2, b), append(3, a), append(4, b)];
@@ -227,7 +241,7 @@ describe("a failure for now", () => {
 
   it("keeps the order of what is published, whatever fails and whatever is sent again (P-24, P-26)", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.nat(5), { maxLength: 60 }), async (choices) => {
+      fc.asyncProperty(fc.array(fc.nat(6), { maxLength: 60 }), async (choices) => {
         const parts = { a: await heldNamespace("a"), b: await heldNamespace("b") };
         const drawn = Sequencer.begin("p");
         const world = new World(drawn, [parts.a, parts.b]);
@@ -264,7 +278,8 @@ class World {
     const log = held[choice % Math.max(1, held.length)]?.log;
     if (choice < 3) this.#send();
     else if (choice < 5) await log?.release();
-    else await log?.fail(dogearError("disk-full"));
+    else if (choice < 6) await log?.fail(dogearError("disk-full"));
+    else await log?.lose(dogearError("unavailable"));
     await settled();
   }
 

@@ -69,6 +69,8 @@ interface HeldAppend {
   /** Hands it to the log beneath. */
   release(): Promise<void>;
   fail(error: Error): Promise<void>;
+  /** Hands it to the log beneath, and loses the answer. */
+  lose(error: Error): Promise<void>;
 }
 
 /** A log whose appends wait, each until it is released or made to fail. */
@@ -97,6 +99,11 @@ export class HeldLog {
     await this.#oldest().fail(error);
   }
 
+  /** Appends what the oldest one that waits is to append, and answers as if nobody knew. */
+  async lose(error: Error): Promise<void> {
+    await this.#oldest().lose(error);
+  }
+
   #oldest(): HeldAppend {
     const [oldest] = this.held;
     if (oldest === undefined) throw new Error("Nothing is held.");
@@ -115,6 +122,7 @@ export class HeldLog {
         drafts,
         release: () => take(() => void beneath.append(drafts).then(resolve, reject)),
         fail: (error) => take(() => reject(error)),
+        lose: (error) => take(() => void beneath.append(drafts).then(() => reject(error), reject)),
       };
       this.held.push(held);
     });

@@ -144,6 +144,8 @@ export class Sequencer {
     try {
       const answers = await namespace.log.append(this.#numbered(first, drafts, repeats ? "repeat" : before));
       const refused = answers.findIndex((answer) => "refused" in answer);
+      const taken = refused < 0 ? answers.length : refused;
+      if (!repeats && taken > 0) this.#taken(first + taken - 1, namespace);
       if (refused >= 0) takeBack(first + refused);
       return answers;
     } catch (error) {
@@ -167,6 +169,12 @@ export class Sequencer {
         origin: { by: "producer", producer: this.#producer, number: first + i, previous },
       };
     });
+  }
+
+  /** A draft is in its log. So is all before it, also what was taken back because nobody knew whether it was. */
+  #taken(number: number, namespace: Namespace): void {
+    this.#advance(Math.max(this.#next, number + 1));
+    this.#last.set(namespace, Math.max(this.#last.get(namespace) ?? 0, number));
   }
 
   /** A draft was not appended: its number is the next one again, and those that wait behind it are out of order. */
