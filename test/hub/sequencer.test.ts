@@ -173,6 +173,32 @@ describe("a failure for now", () => {
     expect(await append(3, a)).toEqual({ offset: 3, duplicate: false });
   });
 
+  it("is a failure for now also of a repeat that came meanwhile (P-26, P-29)", async () => {
+    const first = failing(append(1, a));
+    const repeat = append(1, a);
+    await settled();
+    await logA.fail(full());
+    expect(await first).toBe("disk-full");
+    // It comes once more before the repeat has its answer.
+    const again = append(1, a);
+    await settled();
+    await logA.release();
+    expect(await repeat).toEqual(outOfOrder);
+    await logA.release();
+    expect(await again).toEqual({ offset: 1, duplicate: false });
+  });
+
+  it("takes back also what comes before that which failed first (P-26)", async () => {
+    const [first, second] = [failing(append(1, a)), failing(append(2, a))];
+    await settled();
+    await logA.held[1]?.fail(full());
+    await logA.fail(full());
+    expect(await Promise.all([first, second])).toEqual(["disk-full", "disk-full"]);
+    logA.holding = false;
+    expect(await append(1, a)).toEqual({ offset: 1, duplicate: false });
+    expect(await append(2, a)).toEqual({ offset: 2, duplicate: false });
+  });
+
   it("of one log leaves nobody waiting who wanted another (P-26)", async () => {
     const first = failing(append(1, a));
     const others = [append(2, b), append(3, a), append(4, b)];

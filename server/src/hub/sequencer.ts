@@ -37,8 +37,8 @@ export class Sequencer {
   /** The log that drafts are on their way to, and how many runs of them. */
   #current: Namespace | undefined;
   #inFlight = 0;
-  /** How often numbers were taken back. A run that was handed over before fails for a reason already dealt with. */
-  #setbacks = 0;
+  /** Of each run that was handed over and has no answers yet: the lowest number that was taken back since. */
+  readonly #setbacks = new Set<{ lowest: number }>();
 
   private constructor(producer: string, next: number, last: Map<Namespace, number>) {
     this.#producer = producer;
@@ -115,7 +115,7 @@ export class Sequencer {
     const [head] = this.#waiting;
     // A repeat waits only for itself.
     if (repeats && (head === undefined || first + drafts.length <= head.first)) {
-      return namespace.log.append(this.#numbered(first, drafts, "repeat"));
+      return this.#repeat(first, namespace, drafts);
     }
     return new Promise((answer) => {
       this.#waiting.push({ first, namespace, drafts, repeats, answer });
@@ -129,33 +129,63 @@ export class Sequencer {
       this.#waiting.shift();
       this.#current = run.namespace;
       this.#inFlight++;
-      run.answer(this.#hand(run));
+      run.answer(run.repeats ? this.#handRepeats(run) : this.#hand(run));
     }
   }
 
-  async #hand({ first, namespace, drafts, repeats }: Run): Promise<readonly Appended[]> {
+  async #hand({ first, namespace, drafts }: Run): Promise<readonly Appended[]> {
     const before = this.#last.get(namespace) ?? 0;
-    if (!repeats) this.#last.set(namespace, first + drafts.length - 1);
-    const setbacks = this.#setbacks;
+    this.#last.set(namespace, first + drafts.length - 1);
+    const setback = this.#watchSetbacks();
     const takeBack = (number: number) => {
-      if (!repeats && setbacks === this.#setbacks)
-        this.#takeBack(number, namespace, number === first ? before : number - 1);
+      // Otherwise the reason was dealt with already, and what was taken back may be on its way again.
+      if (number < setback.lowest) this.#takeBack(number, namespace, number === first ? before : number - 1);
     };
     try {
-      const answers = await namespace.log.append(this.#numbered(first, drafts, repeats ? "repeat" : before));
+      const answers = await namespace.log.append(this.#numbered(first, drafts, before));
       const refused = answers.findIndex((answer) => "refused" in answer);
       const taken = refused < 0 ? answers.length : refused;
-      if (!repeats && taken > 0) this.#taken(first + taken - 1, namespace);
+      if (taken > 0) this.#taken(first + taken - 1, namespace);
       if (refused >= 0) takeBack(first + refused);
       return answers;
     } catch (error) {
       takeBack(first);
       throw error;
     } finally {
-      this.#inFlight--;
-      if (this.#inFlight === 0) this.#pump();
-      if (this.#inFlight === 0) for (const number of this.#used) if (number < this.#next) this.#used.delete(number);
+      this.#setbacks.delete(setback);
+      this.#answered();
     }
+  }
+
+  async #handRepeats({ first, namespace, drafts }: Run): Promise<readonly Appended[]> {
+    try {
+      return await this.#repeat(first, namespace, drafts);
+    } finally {
+      this.#answered();
+    }
+  }
+
+  /** One that repeats what was still on its way, and was taken back then, is not settled: it is to come again. */
+  async #repeat(first: number, namespace: Namespace, drafts: readonly Unnumbered[]): Promise<readonly Appended[]> {
+    const setback = this.#watchSetbacks();
+    try {
+      const answers = await namespace.log.append(this.#numbered(first, drafts, "repeat"));
+      return answers.map((answer, i) => ("refused" in answer && first + i >= setback.lowest ? outOfOrder : answer));
+    } finally {
+      this.#setbacks.delete(setback);
+    }
+  }
+
+  #watchSetbacks(): { readonly lowest: number } {
+    const setback = { lowest: Number.POSITIVE_INFINITY };
+    this.#setbacks.add(setback);
+    return setback;
+  }
+
+  #answered(): void {
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#pump();
+    if (this.#inFlight === 0) for (const number of this.#used) if (number < this.#next) this.#used.delete(number);
   }
 
   #numbered(first: number, drafts: readonly Unnumbered[], before: number | "repeat"): readonly Draft[] {
@@ -179,7 +209,7 @@ export class Sequencer {
 
   /** A draft was not appended: its number is the next one again, and those that wait behind it are out of order. */
   #takeBack(number: number, namespace: Namespace, before: number): void {
-    this.#setbacks++;
+    for (const setback of this.#setbacks) setback.lowest = Math.min(setback.lowest, number);
     this.#advance(number);
     this.#last.set(namespace, before);
     const waiting = this.#waiting;
