@@ -50,6 +50,9 @@ const apiLevelMin = 2;
 /** How long a request may take. */
 export const requestTimeoutMs = 5_000;
 const connectTimeoutMs = 5_000;
+/** How long a leader is given to answer what it is asked, and how often it is asked. */
+export const askTimeoutMs = 1_500;
+const asksMax = 3;
 const reconnectMs = 250;
 /** A server that stands still is left when it has not answered twice. */
 const pingIntervalMs = 2_000;
@@ -59,6 +62,8 @@ export class Cluster {
   readonly connection: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  /** For what is asked by `ask`. */
+  readonly asking: JetStreamManager;
   readonly settings: JetStreamSettings;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -78,7 +83,8 @@ export class Cluster {
     const connection = await connected(settings);
     try {
       const jsm = await jetstreamManager(connection, { timeout: requestTimeoutMs, checkAPI: false });
-      const cluster = new Cluster(settings, parts, connection, jsm);
+      const asking = await jetstreamManager(connection, { timeout: askTimeoutMs, checkAPI: false });
+      const cluster = new Cluster(settings, parts, connection, { jsm, asking });
       cluster.#checkServer();
       if (cluster.#refusal !== undefined) throw cluster.#refusal;
       await cluster.#checkJetStream();
@@ -95,13 +101,14 @@ export class Cluster {
     settings: JetStreamSettings,
     { clock, logger }: ClusterParts,
     connection: NatsConnection,
-    jsm: JetStreamManager,
+    { jsm, asking }: Pick<Cluster, "jsm" | "asking">,
   ) {
     this.settings = settings;
     this.#clock = clock;
     this.#logger = logger;
     this.connection = connection;
     this.jsm = jsm;
+    this.asking = asking;
     this.js = jetstream(connection, { timeout: requestTimeoutMs });
   }
 
@@ -129,6 +136,20 @@ export class Cluster {
   onReconnect(call: () => void): () => void {
     this.#reconnected.add(call);
     return () => this.#reconnected.delete(call);
+  }
+
+  /**
+   * Asks a leader something that changes nothing. While a leader is elected nobody hears what is asked, and nobody says so:
+   * it is asked again.
+   */
+  async ask<T>(question: () => Promise<T>): Promise<T> {
+    for (let asks = 1; ; asks++) {
+      try {
+        return await question();
+      } catch (error) {
+        if (asks === asksMax || !(error instanceof errors.TimeoutError)) throw translated(error);
+      }
+    }
   }
 
   /** Does something with NATS, and says in the words of the seam where that did not work. */

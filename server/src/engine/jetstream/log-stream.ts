@@ -8,7 +8,7 @@ import type { PurgeOpts, StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { NamespacePolicy } from "../engine.ts";
-import { type Cluster, requestTimeoutMs } from "./cluster.ts";
+import { askTimeoutMs, type Cluster } from "./cluster.ts";
 import { type ApiFailure, codeOf, codes, failure, translated } from "./failures.ts";
 import { Subjects, streamName } from "./names.ts";
 
@@ -132,15 +132,15 @@ export class LogStream {
     // One question at a time: those who come meanwhile share the next.
     await this.#asked;
     this.#next = undefined;
-    const asking = this.#cluster.attempt(async () => factsOf(await this.#cluster.jsm.streams.info(this.name)));
+    const asking = this.#cluster.ask(async () => factsOf(await this.#cluster.asking.streams.info(this.name)));
     this.#asked = asking.catch(() => {});
     return asking;
   }
 
   async #get(query: Query): Promise<LeaderMessage | undefined> {
-    const { message, error } = await this.#cluster.attempt(async () => {
+    const { message, error } = await this.#cluster.ask(async () => {
       const subject = `$JS.API.STREAM.MSG.GET.${this.name}`;
-      const options = { timeout: requestTimeoutMs };
+      const options = { timeout: askTimeoutMs };
       return (await this.#cluster.connection.request(subject, JSON.stringify(query), options)).json<Answer>();
     });
     if (error?.err_code === codes.noMessageFound) return undefined;

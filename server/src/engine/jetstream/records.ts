@@ -35,9 +35,10 @@ export class Records {
 
   /** What the leader has last. */
   async last(key: string): Promise<Stored | undefined> {
-    const message = await this.#cluster.jsm.streams.getMessage(this.#bucket.stream, {
-      last_by_subj: this.subjectOf(key),
-    });
+    const subject = this.subjectOf(key);
+    const message = await this.#cluster.ask(() =>
+      this.#cluster.asking.streams.getMessage(this.#bucket.stream, { last_by_subj: subject }),
+    );
     return message === null ? undefined : { revision: message.seq, value: recordIn(message.header, message.data) };
   }
 
