@@ -272,11 +272,15 @@ export class Hub {
    */
   async #retire(namespace: Namespace, through: Offset): Promise<void> {
     const { groups, schedules } = this;
+    const { self } = this.#parts.colleagues;
     await schedules.owning(namespace);
     const name = namespace.policy.namespace;
-    const mine = (await groups.all()).filter((group) => group.namespace === name);
-    const here = await Promise.all(mine.map((group) => groups.here(group)));
-    const there = new Set(mine.filter((_, i) => here[i] === undefined).map(({ hub }) => hub));
+    const all = async () => (await groups.all()).filter((group) => group.namespace === name);
+    // Those that nobody sees to are this hub's from now on.
+    await Promise.all((await all()).map((group) => groups.here(group)));
+    const there = new Set((await all()).map(({ hub }) => hub));
+    if (there.has(undefined)) throw dogearError("unavailable", "A group is between two hubs.");
+    there.delete(self);
     const retirement: Retirement = { namespace: name, through };
     await Promise.all([
       groups.retire(namespace, through),

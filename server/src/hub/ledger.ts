@@ -9,7 +9,7 @@
  * Pages are stored before the head: what the head says was taken in is finished, or is in a page. After a crash
  * between the two, what the head does not know yet is read again and meets the entry that is already there.
  */
-import type { Offset } from "@dogear/shared";
+import { DogearError, type Offset } from "@dogear/shared";
 import type { Change, State } from "../engine/engine.ts";
 
 /** How a kind of ledger writes itself down, as JSON values. */
@@ -37,8 +37,12 @@ interface Page<Entry> {
   version: number;
 }
 
-/** Another hub has written to this ledger: it is not this hub's any more. */
-export class LedgerLostError extends Error {}
+/** Another hub has written to this ledger: it is not this hub's any more. Whoever asks again finds the other one. */
+export class LedgerLostError extends DogearError {
+  constructor(message: string) {
+    super("unavailable", message);
+  }
+}
 
 /** Offsets that one page covers. */
 const pageOffsets = 256;

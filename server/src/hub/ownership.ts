@@ -50,7 +50,7 @@ export class Ownership {
   static async open(parts: OwnershipParts): Promise<Ownership> {
     const ownership = new Ownership(parts);
     for (const entry of await parts.state.list(prefix, "", Number.MAX_SAFE_INTEGER)) ownership.#learn(entry);
-    void keepWatching(prefix, parts, ownership.#stop.signal, (change) => ownership.#learn(change));
+    void keepWatching(prefix, parts, ownership.#stop.signal, (change) => ownership.#hear(change));
     return ownership;
   }
 
@@ -103,7 +103,8 @@ export class Ownership {
       if (known?.hub !== peers.self) {
         const owned = { hub: peers.self, about: known?.about ?? about };
         const version = await state.put(prefix + what, encode(owned), known?.version ?? 0);
-        if (version === undefined) continue;
+        // Where the answer came late, another hub may have taken it over since.
+        if (version === undefined || version < (this.#known.get(what)?.version ?? 0)) continue;
         this.#known.set(what, { ...owned, version });
       }
       this.#mine.add(what);
@@ -131,6 +132,12 @@ export class Ownership {
   /** Learns of nothing any more. */
   close(): void {
     this.#stop.abort();
+  }
+
+  /** That a record is gone may be old news: it says not which version it had. So it is looked whether there is another. */
+  #hear(change: Changed): void {
+    if (change.value === undefined) void this.find(change.key.slice(prefix.length)).catch(() => {});
+    else this.#learn(change);
   }
 
   #learn({ key, value, version }: Changed): void {

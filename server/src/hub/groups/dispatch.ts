@@ -15,7 +15,7 @@ export interface DispatchParts {
   vanished(item: Item): void;
 }
 
-/** Bytes of messages after which one envelope is full. */
+/** The most bytes of messages that one envelope, or one word between hubs, holds; a message that is larger goes alone. */
 const pieceBytesMax = 256 * 1_024;
 
 export function dispatch(grants: readonly Grant[], texts: ReadonlyMap<Offset, Buffer>, parts: DispatchParts): void {
@@ -51,10 +51,10 @@ function sendShare(
     } else if (port === undefined || !member.open) {
       leases.revoke([grant]);
     } else {
+      if (bytes + text.length > pieceBytesMax) send();
       leases.sent(grant, now);
       piece.push({ fence, deliveries: item.deliveries, failures: item.failures, text });
       bytes += text.length;
-      if (bytes >= pieceBytesMax) send();
     }
   }
   send();

@@ -162,8 +162,13 @@ export class Groups {
     await this.#parts.ownership.forget(owned + key);
   }
 
-  /** Everything up to an offset of a namespace is about to be removed: those that are here are done with it. */
+  /** Everything up to an offset of a namespace is about to be removed: those that this hub owns are done with it. */
   async retire(namespace: Namespace, through: Offset): Promise<void> {
+    const { self } = this.#parts.peers;
+    const name = namespace.policy.namespace;
+    // One that has ended here, and that nobody asked for since, is taken up again for that.
+    const mine = (await this.all()).filter((group) => group.namespace === name && group.hub === self);
+    await Promise.all(mine.map((group) => this.here(group)));
     const groups = (await this.allHere()).filter((group) => group.namespace === namespace);
     await Promise.all(groups.map((group) => group.retire(through)));
   }
@@ -245,7 +250,12 @@ export class Groups {
     const stored = await state.get(keys.head);
     const first = stored === undefined ? declared && (await this.#headOf(declared)) : undefined;
     const pattern = stored === undefined ? first?.pattern : patternOf(stored.value);
-    if (pattern === undefined || (await ownership.claim(owned + key, pattern)) !== peers.self) return undefined;
+    if (pattern === undefined) {
+      // Whoever owned it was stopped before it was stored, or after it was deleted.
+      if (ownership.isMine(owned + key) || ownership.isFree(owned + key)) await ownership.forget(owned + key);
+      return undefined;
+    }
+    if ((await ownership.claim(owned + key, pattern)) !== peers.self) return undefined;
     const ledger = (await Ledger.load(state, keys, this.#format())) ?? (first && (await this.#begin(keys, first)));
     // It was deleted just now.
     if (ledger === undefined) return undefined;

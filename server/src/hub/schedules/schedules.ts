@@ -167,6 +167,7 @@ export class Schedules {
   async owning(namespace: Namespace): Promise<void> {
     const desk = this.#desks.get(namespace);
     if (desk === undefined || desk.scheduler !== undefined) return;
+    if (this.#closed) throw dogearError("unavailable", "The hub is stopping.");
     await new Promise<void>((resolve, reject) => {
       desk.waiting.add({ resolve, reject });
     });
