@@ -5,7 +5,7 @@
  * A cursor orders by (fence, position). Each claim raises the fence, so that whatever an older holder still says is
  * ignored.
  */
-import type { Epoch, Offset, Pattern, Position } from "@dogear/shared";
+import { dogearError, type Epoch, type Offset, type Pattern, type Position } from "@dogear/shared";
 import { keyBytesMax } from "../engine/changes.ts";
 import type { State } from "../engine/engine.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -176,7 +176,7 @@ export class Cursors {
       }
       if (held !== undefined) this.#lost(held);
     }
-    throw new Error(`The cursor ${key} is claimed by others all the time.`);
+    throw dogearError("unavailable", `The cursor ${key} is claimed by others all the time.`);
   }
 
   /** Takes the cursor from whoever held it: they hear of it now, and what they say from now on is ignored. */

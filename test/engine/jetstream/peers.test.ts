@@ -1,9 +1,11 @@
 /** What peers over NATS add to the contract: a hub that falls silent, and servers that come and go. */
 import { beforeAll, describe, expect, test } from "vitest";
+import { silentMs } from "../../../server/src/engine/engine.ts";
 import { Cluster } from "../../../server/src/engine/jetstream/cluster.ts";
 import { JetStreamPeers } from "../../../server/src/engine/jetstream/jetstream-peers.ts";
-import { systemChance, systemClock } from "../../../server/src/runtime/clock.ts";
+import { type Clock, systemChance, systemClock } from "../../../server/src/runtime/clock.ts";
 import { silentLogger } from "../../../server/src/runtime/logger.ts";
+import { VirtualClock } from "../../hub/support.ts";
 import { type NatsNode, natsServer, startNats } from "../../support/nats.ts";
 import { whenDone } from "../../support/temp.ts";
 import { Collected, eventually } from "../../support/waiting.ts";
@@ -16,10 +18,10 @@ describe.skipIf(natsServer === undefined)("peers over NATS", () => {
   });
 
   /** Two hubs that have heard of each other. */
-  const two = async (prefix: string) => {
+  const two = async (prefix: string, { server = node, clock = systemClock as Clock } = {}) => {
     const open = async () => {
-      const parts = { clock: systemClock, logger: silentLogger };
-      const cluster = await Cluster.open({ servers: [node.url], prefix, replicas: 1, monitors: [] }, parts);
+      const parts = { clock, logger: silentLogger };
+      const cluster = await Cluster.open({ servers: [server.url], prefix, replicas: 1, monitors: [] }, parts);
       whenDone(() => cluster.close());
       return { cluster, peers: new JetStreamPeers({ ...parts, cluster, chance: systemChance }) };
     };
@@ -51,6 +53,23 @@ describe.skipIf(natsServer === undefined)("peers over NATS", () => {
     await eventually(() => one.cluster.connected && other.cluster.connected);
     other.peers.on("echo", async (words) => bytes(`${textOf(words)}!`));
     expect(textOf(await one.peers.ask(other.peers.self, "echo", bytes("hello"), 5_000))).toBe("hello!");
+    expect(gone.items).toEqual([]);
+    expect(one.peers.isThere(other.peers.self)).toBe(true);
+  });
+
+  test("takes nobody for gone because the server stood still", async () => {
+    const clock = new VirtualClock();
+    const own = await startNats();
+    const [one, other] = await two("still", { server: own, clock });
+    const gone = new Collected<string>();
+    for (const { peers } of [one, other]) peers.onGone(gone.add);
+    own.freeze();
+    // Before anybody finds out that the connection is of no use.
+    await clock.advance(3 * silentMs);
+    own.thaw();
+    other.peers.on("echo", async (words) => words);
+    await one.peers.ask(other.peers.self, "echo", bytes("hello"), 5_000);
+    await clock.advance(1_000);
     expect(gone.items).toEqual([]);
     expect(one.peers.isThere(other.peers.self)).toBe(true);
   });

@@ -1,6 +1,6 @@
 /** Who sees to what, where records are left over, words come late and hubs stop. */
 import type { Channel, Offset } from "@dogear/shared";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Changed, State } from "../../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../../server/src/engine/memory/memory-engine.ts";
 import { Ownership } from "../../../server/src/hub/ownership.ts";
@@ -51,6 +51,35 @@ describe("the owner of a group", () => {
     const budget = { messages: 10, bytes: 100_000, scan: 100_000 };
     const dead = await log.read("jobs.$dead.g" as never, 0 as Offset, budget);
     expect(dead.messages.length).toBe(1);
+  });
+
+  it("is found again although the store failed when it went", async () => {
+    const several = new Several();
+    const [one, other] = [await several.begin(), await several.begin()];
+    await new TestMember("m").work(other.hub);
+    vi.spyOn(one.engine.state, "list").mockRejectedValueOnce(new Error("There is no leader."));
+    await several.stop(other);
+    await several.clock.advance(2_000);
+    expect(await one.hub.groups.all()).toMatchObject([{ name: "g", hub: one.engine.peers.self }]);
+  });
+
+  it("is whoever opens, also where the one before stores something in that moment", async () => {
+    const several = new Several();
+    const [one, other] = [await several.begin(), await several.begin()];
+    await new TestMember("m").work(one.hub);
+    const { state } = one.engine;
+    await several.stop(other);
+    one.engine.silence(true);
+    const put = state.put.bind(state);
+    const disturbed = new Set(["group/default/g", "schedules/default"]);
+    const spy = vi.spyOn(state, "put");
+    spy.mockImplementation(async (...change) => (disturbed.delete(change[0]) ? undefined : put(...change)));
+    const third = await several.begin();
+    await several.clock.advance(2_000);
+    expect(await third.hub.groups.all()).toMatchObject([{ name: "g", hub: third.engine.peers.self }]);
+    await third.hub.schedules.owning(third.hub.namespace("a" as Channel));
+    expect(disturbed.size).toBe(0);
+    spy.mockRestore();
   });
 });
 

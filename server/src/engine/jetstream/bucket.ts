@@ -12,7 +12,8 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import { errors } from "@nats-io/transport-node";
+import { errors, headers } from "@nats-io/transport-node";
+import type { Clock } from "../../runtime/clock.ts";
 import type { Cluster } from "./cluster.ts";
 import { codeOf, codes, translated } from "./failures.ts";
 import { bucketName } from "./names.ts";
@@ -48,6 +49,8 @@ export async function openBucket({ connection, settings }: Cluster): Promise<Buc
 /** How long the servers may take to make it, and how often they are asked to. */
 const makeMs = 2_000;
 const triesMax = 5;
+const reachTriesMax = 20;
+const reachRetryMs = 250;
 
 function configOf({ stream, root }: Bucket, replicas: number) {
   return {
@@ -75,6 +78,22 @@ async function infoOf(jsm: JetStreamManager, stream: string): Promise<StreamInfo
   } catch (error) {
     if (codeOf(error) === codes.streamNotFound) return undefined;
     throw error;
+  }
+}
+
+/** Resolves once the stream is heard of where this hub is connected, which may be a little after it was made elsewhere. */
+export async function untilReached({ connection }: Cluster, { root }: Bucket, clock: Clock): Promise<void> {
+  const refused = headers();
+  refused.set("Nats-Expected-Stream", "none");
+  for (let tries = 1; ; tries++) {
+    try {
+      await connection.request(`${root}reached`, undefined, { headers: refused, timeout: makeMs });
+      return;
+    } catch (error) {
+      const isHeardOf = !(error instanceof errors.RequestError && error.isNoResponders());
+      if (isHeardOf || tries === reachTriesMax) throw error;
+    }
+    await new Promise<void>((resolve) => void clock.after(reachRetryMs, resolve));
   }
 }
 

@@ -112,8 +112,8 @@ export class JetStreamLog implements Log {
     const level = durability === "process" ? "warn" : "info";
     logger[level]("log.durability", { namespace: policy.namespace, durability, because });
     const removals = await Removals.open(state, policy.namespace, lineage);
-    const log = new JetStreamLog(parts, { stream, facts, lineage, durability, removals });
     const last = await stream.lastOf(stream.subjects.all);
+    const log = new JetStreamLog(parts, { stream, facts, lineage, durability, removals });
     if (last !== undefined) log.#appender.reach(timeOfBody(last.body));
     return log;
   }

@@ -22,8 +22,8 @@ export interface JetStreamPeersParts {
 
 /** How often a hub says that it is there. */
 const hereMs = 1_000;
-/** Where a timer comes so late, this hub stood still, and heard nobody meanwhile. */
-const stoodStillMs = 3 * hereMs;
+/** Who does not hear itself for so long stood still, or its server did: it heard nobody meanwhile. */
+const deafMs = 3 * hereMs;
 /** How many hubs are remembered that are there no more. */
 const leftMax = 1_000;
 
@@ -46,7 +46,8 @@ export class JetStreamPeers implements Peers {
   readonly #left = new Set<HubId>();
   /** Since when this hub listens without a break. */
   #listeningSince: number;
-  #lastTick: number;
+  /** When it heard itself last: then it would have heard others too. */
+  #heardSelf: number;
   #cancelTick = () => {};
   #closed = false;
 
@@ -56,7 +57,7 @@ export class JetStreamPeers implements Peers {
     this.self = chance.id();
     this.#prefix = cluster.settings.prefix;
     this.#listeningSince = clock.monotonic();
-    this.#lastTick = this.#listeningSince;
+    this.#heardSelf = this.#listeningSince;
     this.#subscribe(`${this.#prefix}.here.*`, (message) => this.#hearOf(message));
     for (const whom of [`hub.${this.self}`, "hubs"]) {
       const root = `${this.#prefix}.${whom}.`;
@@ -161,13 +162,19 @@ export class JetStreamPeers implements Peers {
 
   #hearOf({ subject, data }: Msg): void {
     const hub = subject.slice(subject.lastIndexOf(".") + 1);
-    if (hub === this.self) return;
+    if (hub === this.self) return this.#hearSelf();
     if (data.length > 0) return this.#hasGone(hub);
     const isNew = !this.#heard.has(hub);
     this.#heard.set(hub, this.#parts.clock.monotonic());
     this.#left.delete(hub);
     // So that who comes does not wait to know who is there.
     if (isNew) this.#sayHere();
+  }
+
+  #hearSelf(): void {
+    const now = this.#parts.clock.monotonic();
+    if (now - this.#heardSelf > deafMs) this.#listenAnew();
+    this.#heardSelf = now;
   }
 
   #hasGone(hub: HubId): void {
@@ -182,10 +189,8 @@ export class JetStreamPeers implements Peers {
 
   #tick(): void {
     const now = this.#parts.clock.monotonic();
-    if (now - this.#lastTick > stoodStillMs) this.#listenAnew();
-    this.#lastTick = now;
     this.#sayHere();
-    if (this.#parts.cluster.connected) this.#forgetSilent(now);
+    if (now - this.#heardSelf <= deafMs) this.#forgetSilent(now);
     this.#cancelTick = this.#parts.clock.after(hereMs, () => this.#tick());
   }
 

@@ -10,7 +10,7 @@ import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { checkChanges } from "../changes.ts";
 import type { Change, Changed, Entry, KeyedEntry, State } from "../engine.ts";
-import { type Bucket, openBucket, sameBucket } from "./bucket.ts";
+import { type Bucket, openBucket, sameBucket, untilReached } from "./bucket.ts";
 import type { Cluster } from "./cluster.ts";
 import { KeyedTurns } from "./keyed-turns.ts";
 import { encodePrefix } from "./keys.ts";
@@ -48,8 +48,12 @@ export class JetStreamState implements State {
 
   /** Opens the store of the hub's records, or the one of what logs keep beside their streams: neither sees the other's. */
   static async open(parts: JetStreamStateParts, part: "hub" | "log" = "hub"): Promise<JetStreamState> {
-    const { cluster } = parts;
-    const { stream, root } = await cluster.attempt(() => openBucket(cluster));
+    const { cluster, clock } = parts;
+    const { stream, root } = await cluster.attempt(async () => {
+      const bucket = await openBucket(cluster);
+      await untilReached(cluster, bucket, clock);
+      return bucket;
+    });
     return new JetStreamState(parts, { stream, root: `${root}${part}.` });
   }
 

@@ -8,7 +8,7 @@ import { type HubId, type Peers, type State, silentMs } from "../../engine/engin
 import { endOf, epochOf } from "../../engine/lineage.ts";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import { Ledger, type LedgerKeys } from "../ledger.ts";
+import { Ledger, type LedgerKeys, LedgerLostError } from "../ledger.ts";
 import type { Links } from "../links.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Ownership } from "../ownership.ts";
@@ -59,18 +59,28 @@ const owned = "group/";
 /** Tries to find out who owns a group that changes hands meanwhile. */
 const triesMax = 5;
 
+/** Pause before what could not be taken over is tried again. */
+const retryMs = 1_000;
+
 export class Groups {
   readonly #parts: GroupsParts;
   readonly #remote: RemoteGroups;
   /** Those owned here, by namespace and name, from when one is being opened. One that turns out not to be is `undefined`. */
   readonly #here = new Map<string, Promise<Group | undefined>>();
   #cancelAdoption: () => void = () => {};
+  #cancelRetry: () => void = () => {};
   #closed = false;
 
   /** Opens every group that nobody else sees to. */
   static async open(parts: GroupsParts): Promise<Groups> {
     const groups = new Groups(parts);
-    await groups.#adopt();
+    try {
+      await groups.#adopt();
+    } catch (error) {
+      // The owner before, who stood still, has stored something in this moment.
+      if (!(error instanceof LedgerLostError)) throw error;
+      groups.#adoptAgain(error);
+    }
     parts.ownership.onLost((what) => {
       if (what.startsWith(owned)) void groups.#lose(what.slice(owned.length));
     });
@@ -177,6 +187,7 @@ export class Groups {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelAdoption();
+    this.#cancelRetry();
     const groups = await this.allHere();
     await Promise.all(groups.map((group) => group.close()));
     await Promise.all(groups.map((group) => this.#parts.ownership.release(owned + keyOf(group)).catch(() => {})));
@@ -197,8 +208,16 @@ export class Groups {
     try {
       await this.#adopt();
     } catch (error) {
-      this.#parts.logger.error("groups.not-adopted", { error });
+      this.#adoptAgain(error);
     }
+  }
+
+  /** Not all could be taken over now, so that is tried again. */
+  #adoptAgain(error: unknown): void {
+    this.#cancelRetry();
+    if (this.#closed) return;
+    this.#parts.logger.error("groups.not-adopted", { error });
+    this.#cancelRetry = this.#parts.clock.after(retryMs, () => void this.#adoptLater());
   }
 
   /** Takes over every stored group that nobody sees to. */

@@ -4,6 +4,7 @@ import type { Peers, State } from "../../engine/engine.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Colleagues } from "../colleagues.ts";
+import { LedgerLostError } from "../ledger.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Ownership } from "../ownership.ts";
 import type { Unnumbered } from "../sequencer.ts";
@@ -81,7 +82,7 @@ export class Schedules {
   /** Opens the schedules of every namespace that keeps what it is given, and that no other hub sees to. */
   static async open(parts: SchedulesParts): Promise<Schedules> {
     const schedules = new Schedules(parts);
-    await Promise.all([...schedules.#desks.values()].map((desk) => schedules.#take(desk)));
+    await Promise.all([...schedules.#desks.values()].map((desk) => schedules.#take(desk).catch(throwUnlessLost)));
     schedules.#takeLater();
     return schedules;
   }
@@ -285,6 +286,11 @@ export class Schedules {
     if (desk === undefined) throw dogearError("memory-namespace");
     return desk;
   }
+}
+
+/** Where the owner before, who stood still, has stored something in this moment, it is tried again. */
+function throwUnlessLost(error: unknown): void {
+  if (!(error instanceof LedgerLostError)) throw error;
 }
 
 function deskOf(namespace: Namespace): Desk {
