@@ -148,6 +148,18 @@ describe.skipIf(natsServer === undefined)("a log in JetStream", () => {
       expect(await gapOf("never", 0)).toBeUndefined();
     });
 
+    it("begins a log in memory once although both open it at once", async () => {
+      const renewed: string[] = [];
+      const under = await open(node.url, freshPrefix(), { renewed: (namespace) => void renewed.push(namespace) });
+      const engines = [under.engine, await under.another()];
+      const inMemory = { ...policy, durability: "memory" } as const;
+      const logs = await Promise.all(engines.map((engine) => engine.open(inMemory)));
+      expect(logs[0]?.lineage).toEqual(logs[1]?.lineage);
+      await logs[0]?.append([draft("a", 1)]);
+      expect(await logs[1]?.bounds()).toMatchObject({ newest: 1 });
+      expect(renewed).toEqual([]);
+    });
+
     it("joins a log in memory that another hub has open", async () => {
       const first = await opened({ durability: "memory" });
       await first.log.append([draft("a", 1)]);

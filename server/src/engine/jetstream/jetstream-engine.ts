@@ -57,17 +57,16 @@ export class JetStreamEngine implements Engine {
     const { namespace, durability } = policy;
     // One that has begun anew is opened again.
     await this.#logs.get(namespace)?.close();
-    const log = await JetStreamLog.open({
-      ...this.#parts,
-      cluster: this.#cluster,
-      state: this.#records,
-      policy,
-      anew: durability === "memory" && !(await this.#openings.isOpenElsewhere(namespace)),
-      renewed: () => this.#parts.renewed(namespace),
-    });
-    this.#logs.set(namespace, log);
-    if (durability === "memory") this.#openings.add(namespace);
-    return log;
+    const inMemory = durability === "memory";
+    const anew = inMemory && !(await this.#openings.isOpenElsewhere(namespace));
+    try {
+      const log = await this.#openLog(policy, anew);
+      if (inMemory) this.#openings.add(namespace);
+      return log;
+    } catch (error) {
+      if (inMemory) this.#openings.remove(namespace);
+      throw error;
+    }
   }
 
   health(): Health {
@@ -79,5 +78,19 @@ export class JetStreamEngine implements Engine {
     await Promise.all([this.state.idle(), this.#records.idle()]);
     await this.peers.close();
     await this.#cluster.close();
+  }
+
+  async #openLog(policy: NamespacePolicy, anew: boolean): Promise<JetStreamLog> {
+    const { namespace } = policy;
+    const log = await JetStreamLog.open({
+      ...this.#parts,
+      cluster: this.#cluster,
+      state: this.#records,
+      policy,
+      anew,
+      renewed: () => this.#parts.renewed(namespace),
+    });
+    this.#logs.set(namespace, log);
+    return log;
   }
 }
