@@ -121,6 +121,12 @@ export class Hub {
       namespaces.set(policy.namespace, namespace);
     }
     await refuseSplitNames(namespaces);
+    hub = await Hub.#openParts(parts, namespaces);
+    return hub;
+  }
+
+  /** Opens one part after the other. Where one cannot be, those before it end. */
+  static async #openParts(parts: HubParts, namespaces: ReadonlyMap<string, Namespace>): Promise<Hub> {
     const { state, peers } = parts.engine;
     const { groupUnsettledMax, scheduledMax } = parts.limits;
     const ownership = await Ownership.open({ ...parts, state, peers });
@@ -131,12 +137,20 @@ export class Hub {
       accept: (link) => new RemoteMembers(link, (declared) => groups.findHere(declared)),
     });
     const shared = { ...parts, state, peers, ownership, colleagues, links, namespaces };
-    const groups = await Groups.open({ ...shared, unsettledMax: groupUnsettledMax });
-    const schedules = await Schedules.open({ ...shared, scheduledMax });
-    const { hit = () => {} } = parts;
-    const access = await Access.open({ ...parts, ...(parts.access ?? openAccess), state, hit });
-    hub = new Hub({ ...shared, hit, groups, schedules, access });
-    return hub;
+    const opened: { close(): unknown }[] = [ownership, links];
+    let groups: Groups;
+    try {
+      groups = await Groups.open({ ...shared, unsettledMax: groupUnsettledMax });
+      opened.unshift(groups);
+      const schedules = await Schedules.open({ ...shared, scheduledMax });
+      opened.unshift(schedules);
+      const { hit = () => {} } = parts;
+      const access = await Access.open({ ...parts, ...(parts.access ?? openAccess), state, hit });
+      return new Hub({ ...shared, hit, groups, schedules, access });
+    } catch (error) {
+      for (const part of opened) await part.close();
+      throw error;
+    }
   }
 
   private constructor(parts: Opened) {

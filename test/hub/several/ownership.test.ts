@@ -7,7 +7,7 @@ import { Ownership } from "../../../server/src/hub/ownership.ts";
 import { silentLogger } from "../../../server/src/runtime/logger.ts";
 import { chance } from "../../support/clock.ts";
 import { Collected } from "../../support/waiting.ts";
-import { settled, VirtualClock } from "../support.ts";
+import { memoryHub, settled, VirtualClock } from "../support.ts";
 import { publish, Several, TestMember } from "./support.ts";
 
 const retention = { ageMs: undefined, bytes: 10_000 };
@@ -126,6 +126,26 @@ describe("what a hub owns", () => {
     told.add({ key: "owner/schedules/default", value: undefined, version: 0 });
     await settled();
     expect(lost).toEqual(["schedules/default"]);
+  });
+});
+
+describe("a hub that cannot be opened", () => {
+  it("listens to nothing any more", async () => {
+    const clock = new VirtualClock();
+    const engine = new MemoryEngine({ clock, chance });
+    const signals: AbortSignal[] = [];
+    const watch = engine.state.watch.bind(engine.state);
+    vi.spyOn(engine.state, "watch").mockImplementation((prefix, signal) => {
+      signals.push(signal);
+      return watch(prefix, signal);
+    });
+    const list = engine.state.list.bind(engine.state);
+    vi.spyOn(engine.state, "list").mockImplementation((prefix, ...rest) =>
+      prefix === "revoked/" ? Promise.reject(new Error("There is no leader.")) : list(prefix, ...rest),
+    );
+    await expect(memoryHub(clock, { engine })).rejects.toThrow("There is no leader.");
+    expect(signals.length).toBeGreaterThan(0);
+    expect(signals.every(({ aborted }) => aborted)).toBe(true);
   });
 });
 

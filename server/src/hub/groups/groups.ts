@@ -241,7 +241,7 @@ export class Groups {
     const losing = this.#here.get(key);
     this.#here.delete(key);
     const group = await losing?.catch(() => undefined);
-    await group?.lose();
+    await group?.lose().catch((error: unknown) => this.#parts.logger.error("group.failed", { group: key, error }));
   }
 
   /** A group here, or one that can be: stored, or as it is declared. `undefined` where another hub owns it. */

@@ -195,7 +195,8 @@ export class Schedules {
     if (scheduler !== undefined) return scheduler.cancel(first, may);
     const { ownership, colleagues } = this.#parts;
     const hub = (await ownership.find(what))?.hub;
-    if (hub === undefined) throw dogearError("unavailable");
+    // Nobody, or this hub in a moment.
+    if (hub === undefined || hub === colleagues.self) throw dogearError("unavailable");
     const which = { namespace: namespace.policy.namespace, first };
     const channel = await colleagues.ask<Channel>(hub, topic, { say: "channel", ...which } satisfies Word);
     if (!may(channel)) throw dogearError("not-scheduled");
