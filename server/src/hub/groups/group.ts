@@ -56,6 +56,8 @@ export class Group implements Workplace {
   readonly #rounds: Rounds;
   /** Not before then is it tried again to append dead letters, by the monotonic clock. */
   #buryAfter = 0;
+  /** It was said that another hub has it. */
+  #isLost = false;
   #closed: false | "deleted" | "stopped" = false;
 
   /** A group as it was stored, or as it begins. */
@@ -352,7 +354,9 @@ export class Group implements Workplace {
   #failed(error: unknown): void {
     if (this.#closed) return;
     this.#say(error);
-    if (error instanceof LedgerLostError) this.#parts.lost();
+    if (!(error instanceof LedgerLostError) || this.#isLost) return;
+    this.#isLost = true;
+    this.#parts.lost();
   }
 
   #say(error: unknown): void {
