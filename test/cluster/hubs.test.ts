@@ -21,7 +21,7 @@ clusterTest("keeps its promises while hubs are killed and frozen, also the one t
     const frozen = await site.owner(group);
     frozen.freeze();
     // Whoever was there stays there; those who come now come to the others.
-    const restarts = [cast.restartPublisher(), cast.restartWorker()];
+    const restarts = [cast.restartPublisher(), cast.restartSubscriber(), cast.restartWorker()];
     // Not a wait for anything: this time is the fault.
     await Promise.all([after(freezeMs), ...restarts]);
     await goesOn();

@@ -3,7 +3,7 @@ import { clusterTest } from "./run.ts";
 
 clusterTest("keeps its promises while all nodes and all hubs are restarted one by one (G1 to G11, G13)", {
   hubs: 2,
-  async faults({ site, goesOn }) {
+  async faults({ site, cast, goesOn }) {
     for (const node of site.cluster.nodes) {
       await node.stop();
       await node.start();
@@ -11,7 +11,7 @@ clusterTest("keeps its promises while all nodes and all hubs are restarted one b
       await goesOn();
     }
     for (const hub of site.hubs) {
-      await hub.kill("SIGTERM");
+      await Promise.all([hub.kill("SIGTERM"), cast.restartSubscriber()]);
       await hub.start();
       await goesOn();
     }
