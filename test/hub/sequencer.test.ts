@@ -188,6 +188,20 @@ describe("a failure for now", () => {
     expect(await again).toEqual({ offset: 1, duplicate: false });
   });
 
+  it("is a failure for now also of a repeat that waits, as its original does, for another log (P-26, P-29)", async () => {
+    const first = failing(append(1, a));
+    const second = append(2, b);
+    const repeat = append(2, b);
+    await settled();
+    logB.holding = false;
+    await logA.fail(full());
+    expect(await first).toBe("disk-full");
+    expect(await Promise.all([second, repeat])).toEqual([outOfOrder, outOfOrder]);
+    logA.holding = false;
+    expect(await append(1, a)).toEqual({ offset: 1, duplicate: false });
+    expect(await append(2, b)).toEqual({ offset: 1, duplicate: false });
+  });
+
   it("takes back also what comes before that which failed first (P-26)", async () => {
     const [first, second] = [failing(append(1, a)), failing(append(2, a))];
     await settled();

@@ -19,9 +19,14 @@ interface Run {
   readonly first: number;
   readonly namespace: Namespace;
   readonly drafts: readonly Unnumbered[];
-  /** They were seen before: nothing is appended, and nothing depends on them. */
-  readonly repeats: boolean;
+  /** Where they were seen before, what was taken back since: nothing is appended, and nothing depends on them. */
+  readonly repeats: Setback | undefined;
   readonly answer: (answers: readonly Appended[] | Promise<readonly Appended[]>) => void;
+}
+
+/** The lowest number that was taken back since it was watched. */
+interface Setback {
+  lowest: number;
 }
 
 const outOfOrder: Appended = { refused: "out-of-order" };
@@ -37,8 +42,8 @@ export class Sequencer {
   /** The log that drafts are on their way to, and how many runs of them. */
   #current: Namespace | undefined;
   #inFlight = 0;
-  /** Of each run that was handed over and has no answers yet: the lowest number that was taken back since. */
-  readonly #setbacks = new Set<{ lowest: number }>();
+  /** Those that are watched, for runs that have no answers yet. */
+  readonly #setbacks = new Set<Setback>();
 
   private constructor(producer: string, next: number, last: Map<Namespace, number>) {
     this.#producer = producer;
@@ -115,10 +120,10 @@ export class Sequencer {
     const [head] = this.#waiting;
     // A repeat waits only for itself.
     if (repeats && (head === undefined || first + drafts.length <= head.first)) {
-      return this.#repeat(first, namespace, drafts);
+      return this.#repeat(first, namespace, drafts, this.#watchSetbacks());
     }
     return new Promise((answer) => {
-      this.#waiting.push({ first, namespace, drafts, repeats, answer });
+      this.#waiting.push({ first, namespace, drafts, repeats: repeats ? this.#watchSetbacks() : undefined, answer });
       this.#pump();
     });
   }
@@ -129,7 +134,7 @@ export class Sequencer {
       this.#waiting.shift();
       this.#current = run.namespace;
       this.#inFlight++;
-      run.answer(run.repeats ? this.#handRepeats(run) : this.#hand(run));
+      run.answer(run.repeats === undefined ? this.#hand(run) : this.#handRepeats(run, run.repeats));
     }
   }
 
@@ -157,17 +162,21 @@ export class Sequencer {
     }
   }
 
-  async #handRepeats({ first, namespace, drafts }: Run): Promise<readonly Appended[]> {
+  async #handRepeats({ first, namespace, drafts }: Run, setback: Setback): Promise<readonly Appended[]> {
     try {
-      return await this.#repeat(first, namespace, drafts);
+      return await this.#repeat(first, namespace, drafts, setback);
     } finally {
       this.#answered();
     }
   }
 
   /** One that repeats what was still on its way, and was taken back then, is not settled: it is to come again. */
-  async #repeat(first: number, namespace: Namespace, drafts: readonly Unnumbered[]): Promise<readonly Appended[]> {
-    const setback = this.#watchSetbacks();
+  async #repeat(
+    first: number,
+    namespace: Namespace,
+    drafts: readonly Unnumbered[],
+    setback: Setback,
+  ): Promise<readonly Appended[]> {
     try {
       const answers = await namespace.log.append(this.#numbered(first, drafts, "repeat"));
       return answers.map((answer, i) => ("refused" in answer && first + i >= setback.lowest ? outOfOrder : answer));
@@ -176,8 +185,8 @@ export class Sequencer {
     }
   }
 
-  #watchSetbacks(): { readonly lowest: number } {
-    const setback = { lowest: Number.POSITIVE_INFINITY };
+  #watchSetbacks(): Setback {
+    const setback: Setback = { lowest: Number.POSITIVE_INFINITY };
     this.#setbacks.add(setback);
     return setback;
   }
