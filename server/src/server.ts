@@ -73,6 +73,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     ...runtime,
     data,
     jetstream: config.jetstream,
+    messageBytesMax: config.limits.messageBytesMax,
     fatal,
     renewed: options.renewed ?? (() => fatal(new Error("A log on NATS is not the one it was: start the hub anew."))),
   });
@@ -148,15 +149,16 @@ interface EngineParts {
   readonly metrics: Metrics;
   readonly data: string;
   readonly jetstream: JetStreamSettings | undefined;
+  readonly messageBytesMax: number;
   readonly fatal: (error: unknown) => void;
   readonly renewed: () => void;
 }
 
 /** The engine that the configuration chooses. What speaks to NATS is loaded only where it does. */
-async function openEngine({ data, jetstream, fatal, renewed, ...runtime }: EngineParts): Promise<Engine> {
+async function openEngine({ data, jetstream, fatal, ...runtime }: EngineParts): Promise<Engine> {
   if (jetstream === undefined) return LmdbEngine.open({ ...runtime, data, fatal });
   const { JetStreamEngine } = await import("./engine/jetstream/jetstream-engine.ts");
-  return JetStreamEngine.open({ ...runtime, settings: jetstream, renewed });
+  return JetStreamEngine.open({ ...runtime, settings: jetstream });
 }
 
 interface Where {

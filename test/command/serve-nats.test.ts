@@ -71,6 +71,9 @@ describe.skipIf(natsServer === undefined)("dogear serve with NATS", () => {
     const strange = await dogear(["serve", "--port", "0", "--engine", node.url.replace("//", "//hub:wr0ng@")]);
     expect(strange).toMatchObject({ code: 69, stdout: "" });
     expect(strange.stderr).toContain(`NATS does not let this hub in at ${node.url}`);
+    const large = await dogear(["serve", "--port", "0", "--engine", engine, "--set", "limits.messageBytesMax=1048576"]);
+    expect(large).toMatchObject({ code: 69, stdout: "" });
+    expect(large.stderr).toContain("raise its max_payload to 1056768, or lower limits.messageBytesMax");
     expect(nowhere.stderr + strange.stderr).not.toMatch(/c0rrecth0rse|wr0ng/);
   });
 });

@@ -1,4 +1,5 @@
 /** The distributed engine: logs and state in JetStream, for one hub or several. */
+import { dogearError } from "@dogear/shared";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
@@ -15,6 +16,8 @@ export interface JetStreamEngineParts {
   readonly chance: Chance;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** The largest message that clients may publish, in bytes, which the servers must take. */
+  readonly messageBytesMax?: number;
   /** Called once a log has begun anew under the hub's feet: what was opened is of no use any more. */
   readonly renewed: (namespace: string) => void;
 }
@@ -32,6 +35,7 @@ export class JetStreamEngine implements Engine {
   static async open(parts: JetStreamEngineParts): Promise<JetStreamEngine> {
     const cluster = await Cluster.open(parts.settings, parts);
     try {
+      checkPayload(cluster, parts.messageBytesMax ?? 0);
       const state = await JetStreamState.open({ ...parts, cluster }, "hub");
       const records = await JetStreamState.open({ ...parts, cluster }, "log");
       const engine = new JetStreamEngine(parts, cluster, state, records);
@@ -93,4 +97,17 @@ export class JetStreamEngine implements Engine {
     this.#logs.set(namespace, log);
     return log;
   }
+}
+
+/** More than a message takes besides what its publisher counts: headers, channel and time. */
+const messageOverheadBytes = 8 * 1_024;
+
+function checkPayload({ connection }: Cluster, messageBytesMax: number): void {
+  const payloadMax = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+  const needed = messageBytesMax + messageOverheadBytes;
+  if (payloadMax >= needed) return;
+  throw dogearError(
+    "unavailable",
+    `nats-server takes ${payloadMax} bytes at most: raise its max_payload to ${needed}, or lower limits.messageBytesMax.`,
+  );
 }
