@@ -1,9 +1,11 @@
 /**
  * What more connections need: `npm run growth -- [--deliveries 0.1] [--publishes 1000] [--namespaces 1]`.
  *
- * Measures what a connection, a delivery, a published message and a cursor cost a hub on JetStream, each by a row of the
+ * Measures what a connection, a delivery, a published message and a cursor cost a hub on JetStream, each by rows of the
  * benchmark, and reckons from that what a million and a hundred million connections need and what comes to its limit
  * first. One of its predictions is then checked by a run of ten times the size.
+ *
+ * In fan-out a message costs once and each delivery of it costs: two numbers of connections tell the two apart.
  */
 import { parseArgs } from "node:util";
 import type { Figure } from "./figures.ts";
@@ -43,7 +45,14 @@ interface Cost {
 const engine: SystemName = absence("dogear-jetstream") === undefined ? "dogear-jetstream" : "dogear";
 
 const connection = await measure("idle", engine, "KB/connection");
-const delivery = await measure("fan-out-100", engine, "CPU s/million");
+const few = await measure("fan-out-10", engine, "CPU s/million");
+const more = await measure("fan-out-100", engine, "CPU s/million");
+const fannedOut = (few.value - more.value) / (1 / 10 - 1 / 100);
+const delivery: Cost = {
+  ...more,
+  value: more.value - fannedOut / 100,
+  row: `fan-out-10 and -100, ${engine}, CPU s/million`,
+};
 const published = await measure("publish-256", engine, "CPU s/million");
 const publishing = await measure("publish-4096", engine, "acks/s");
 const cursor = await measure("cursors", engine, "CPU s/million");
@@ -52,10 +61,10 @@ console.log("\nWhat it costs a hub\n");
 console.log(lines([connection, delivery, published, cursor].map(asRow)));
 for (const connections of [1_000_000, 100_000_000]) console.log(`\n${needs(connections)}`);
 
-const predicted = delivery.value;
+const predicted = delivery.value + fannedOut / 1_000;
 const found = await measure("fan-out-1000", engine, "CPU s/million");
 console.log(
-  `\nChecked: ${predicted.toFixed(2)} CPU s per million deliveries to 100 connections predict as much for 1,000; ` +
+  `\nChecked: 10 and 100 connections predict ${predicted.toFixed(2)} CPU s per million deliveries to 1,000; ` +
     `measured ${found.value.toFixed(2)}, ${(found.value / predicted).toFixed(2)} of it.`,
 );
 
@@ -82,7 +91,8 @@ function asRow({ value, unit, row }: Cost): readonly string[] {
 /** What so many connections need. */
 function needs(connections: number): string {
   const deliveries = connections * load.deliveries;
-  const cores = (deliveries * (delivery.value + cursor.value) + load.publishes * published.value) / 1e6;
+  // What the row of cursors measures is a delivery and its acknowledgement.
+  const cores = (deliveries * cursor.value + load.publishes * published.value) / 1e6;
   const byCpu = cores / hubShare;
   const byMemory = (connections * connection.value * 1_024) / hubBytes;
   const hubs = Math.ceil(Math.max(byCpu, byMemory, connections / hubConnections));
@@ -91,12 +101,12 @@ function needs(connections: number): string {
     `${connections.toLocaleString("en")} connections, ${deliveries.toLocaleString("en")} deliveries and ${load.publishes.toLocaleString("en")} publishes a second`,
     lines([
       ["hubs", `${hubs}`, first({ CPU: byCpu, memory: byMemory, connections: connections / hubConnections })],
-      ["CPU of hubs", `${cores.toFixed(1)} cores`, "deliveries, cursors, publishes"],
+      ["CPU of hubs", `${cores.toFixed(1)} cores`, "acknowledged deliveries, publishes"],
       ["memory of hubs", `${((connections * connection.value) / 1_024 ** 2).toFixed(0)} GB`, "idle connections"],
       [
-        "cursor writes",
+        "cursors stored",
         `${deliveries.toLocaleString("en")} a second`,
-        "one bucket: where this is too much, more prefixes",
+        `in one bucket: ${share(deliveries, publishing.value)}`,
       ],
       [
         "each stream's leader stores",
@@ -118,7 +128,7 @@ function first(limits: Readonly<Record<string, number>>): string {
 }
 
 function share(wanted: number, most: number): string {
-  return `${((100 * wanted) / most).toFixed(1)} % of the ${Math.round(most).toLocaleString("en")} measured by publish-4096`;
+  return `${((100 * wanted) / most).toFixed(1)} % of the ${Math.round(most).toLocaleString("en")} that a stream stores (publish-4096)`;
 }
 
 function lines(rows: readonly (readonly string[])[]): string {

@@ -11,6 +11,7 @@ import { type NatsNode, natsServer, startNats } from "../support/nats.ts";
 import { freePorts } from "../support/ports.ts";
 import { ChildProcess } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
+import { Collected } from "../support/waiting.ts";
 import { dogear, jsonLines, payloads, start } from "./support.ts";
 
 const password = "c0rrecth0rse";
