@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { dogearError } from "@dogear/shared";
 import { describe, expect, it } from "vitest";
-import { type Facts, jsonLogger, type Logger, type LogLevel } from "../../server/src/runtime/logger.ts";
+import { type Facts, jsonLogger, type Logger, type LogLevel, weightOf } from "../../server/src/runtime/logger.ts";
 
 /** What reaches the stream of a logger that is used. */
 function linesOf(use: (logger: Logger) => void, level?: LogLevel): string[] {
@@ -172,5 +172,14 @@ describe("what is endless", () => {
     expect(Object.keys(wide as object)).toHaveLength(101);
     expect(logged).toMatchObject({ map: { a: [1, 2] }, big: 12 });
     expect(JSON.stringify(logged.round).length).toBeLessThan(100);
+  });
+});
+
+describe("a failure that is met again", () => {
+  it("is a warning where the log cannot be reached now, and an error otherwise", () => {
+    expect(weightOf(dogearError("unavailable"))).toBe("warn");
+    for (const error of [dogearError("disk-full"), dogearError("internal"), new Error("no"), undefined]) {
+      expect(weightOf(error)).toBe("error");
+    }
   });
 });

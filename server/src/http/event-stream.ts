@@ -21,6 +21,7 @@ import type { Namespace } from "../hub/namespace.ts";
 import type { Start } from "../hub/place.ts";
 import type { Attendee } from "../hub/roster.ts";
 import type { Steps } from "../hub/turns.ts";
+import { weightOf } from "../runtime/logger.ts";
 import { asDogearError } from "../session/drafts.ts";
 import type { Beating } from "../session/heartbeats.ts";
 import { type Identity, reportOn } from "../session/identity.ts";
@@ -141,7 +142,7 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
   }
 
   failed(_subscription: Subscription, error: unknown): void {
-    this.#parts.session.logger.error("subscription.failed", { session: this.id, error });
+    this.#parts.session.logger[weightOf(error)]("subscription.failed", { session: this.id, error });
     const { code } = asDogearError(error);
     this.#end(namedEvent("closed", errorBody(dogearError(code))));
   }

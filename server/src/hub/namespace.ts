@@ -9,7 +9,7 @@ import type { Batch, Log, NamespacePolicy } from "../engine/engine.ts";
 import { MessagesBuilder } from "../engine/messages.ts";
 import { Tail } from "../engine/tail.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Logger } from "../runtime/logger.ts";
+import { type Logger, weightOf } from "../runtime/logger.ts";
 import { Feed } from "./feed.ts";
 
 /**
@@ -116,7 +116,7 @@ export class Namespace {
           await new Promise<void>((resolve) => this.#clock.soon(resolve));
         }
       } catch (error) {
-        this.#logger.error("namespace.follow-failed", { namespace: this.policy.namespace, error });
+        this.#logger[weightOf(error)]("namespace.follow-failed", { namespace: this.policy.namespace, error });
         await new Promise<void>((resolve) => void this.#clock.after(refollowMs, resolve));
       }
     }

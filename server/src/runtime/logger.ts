@@ -1,4 +1,5 @@
 /** Where the hub says what happens to it: one JSON object a line, on standard error. */
+import { DogearError } from "@dogear/shared";
 import { pino } from "pino";
 import { redacted } from "./redaction.ts";
 
@@ -43,6 +44,14 @@ export function jsonLogger({ level = "info", destination, now = Date.now }: Json
     (event, facts) =>
       lines[weight]({ event, ...facts });
   return { info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/**
+ * How much a failure weighs that is met again: where the log cannot be reached now, and will be, a warning is enough. It
+ * needs nobody but whoever sees to the log.
+ */
+export function weightOf(error: unknown): "warn" | "error" {
+  return error instanceof DogearError && error.code === "unavailable" ? "warn" : "error";
 }
 
 /** Says nothing. */

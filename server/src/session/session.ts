@@ -25,7 +25,7 @@ import type { Hub } from "../hub/hub.ts";
 import type { Attendee } from "../hub/roster.ts";
 import type { Steps } from "../hub/turns.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
-import type { Logger } from "../runtime/logger.ts";
+import { type Logger, weightOf } from "../runtime/logger.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import { asDogearError, Drafts } from "./drafts.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -224,7 +224,11 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
 
   failed(subscription: Subscription, error: unknown): void {
     const { code, message } = asDogearError(error);
-    this.parts.logger.error("subscription.failed", { session: this.id, subscription: subscription.number, error });
+    this.parts.logger[weightOf(error)]("subscription.failed", {
+      session: this.id,
+      subscription: subscription.number,
+      error,
+    });
     this.endSubscription(subscription, code, message);
   }
 
@@ -337,7 +341,7 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
     this.parts
       .handle(this, envelope)
       .catch((error: unknown) => {
-        this.parts.logger.error("session.failed", { session: this.id, error });
+        this.parts.logger[weightOf(error)]("session.failed", { session: this.id, error });
         this.close("internal");
       })
       .finally(() => {

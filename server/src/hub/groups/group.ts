@@ -12,7 +12,7 @@
 import { dogearError, type ErrorCode, type Offset, type Pattern } from "@dogear/shared";
 import { epochOf } from "../../engine/lineage.ts";
 import type { Chance, Clock } from "../../runtime/clock.ts";
-import type { Logger } from "../../runtime/logger.ts";
+import { type Logger, weightOf } from "../../runtime/logger.ts";
 import { type Ledger, LedgerLostError } from "../ledger.ts";
 import type { Namespace } from "../namespace.ts";
 import { Rounds } from "../rounds.ts";
@@ -360,7 +360,7 @@ export class Group implements Workplace {
   }
 
   #say(error: unknown): void {
-    this.#parts.logger.error("group.failed", { ...this.#facts(), error });
+    this.#parts.logger[weightOf(error)]("group.failed", { ...this.#facts(), error });
   }
 
   #newShift(): Shift {

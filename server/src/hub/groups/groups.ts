@@ -7,7 +7,7 @@ import { type DeclaredPolicy, dogearError, isChannel, type Offset, type Pattern 
 import { type HubId, type Peers, type State, silentMs } from "../../engine/engine.ts";
 import { endOf, epochOf } from "../../engine/lineage.ts";
 import type { Chance, Clock } from "../../runtime/clock.ts";
-import type { Logger } from "../../runtime/logger.ts";
+import { type Logger, weightOf } from "../../runtime/logger.ts";
 import { Ledger, type LedgerKeys, LedgerLostError } from "../ledger.ts";
 import type { Links } from "../links.ts";
 import type { Namespace } from "../namespace.ts";
@@ -216,7 +216,7 @@ export class Groups {
   #adoptAgain(error: unknown): void {
     this.#cancelRetry();
     if (this.#closed) return;
-    this.#parts.logger.error("groups.not-adopted", { error });
+    this.#parts.logger[weightOf(error)]("groups.not-adopted", { error });
     this.#cancelRetry = this.#parts.clock.after(retryMs, () => void this.#adoptLater());
   }
 

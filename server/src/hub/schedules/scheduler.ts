@@ -18,7 +18,7 @@ import type { Draft, Log } from "../../engine/engine.ts";
 import type { Messages } from "../../engine/messages.ts";
 import { textOf } from "../../engine/text.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import type { Logger } from "../../runtime/logger.ts";
+import { type Logger, weightOf } from "../../runtime/logger.ts";
 import { type Ledger, LedgerLostError } from "../ledger.ts";
 import type { Namespace } from "../namespace.ts";
 import { Rounds } from "../rounds.ts";
@@ -244,7 +244,7 @@ export class Scheduler {
   #failed(error: unknown): void {
     const { clock, logger } = this.#parts;
     this.#restUntil = clock.monotonic() + retryMs;
-    logger.error("schedules.failed", { namespace: this.#name, error });
+    logger[weightOf(error)]("schedules.failed", { namespace: this.#name, error });
     if (error instanceof LedgerLostError) this.#parts.lost();
   }
 
