@@ -1,5 +1,6 @@
 /** Small instruments. */
-import { readFileSync } from "node:fs";
+import { type Dirent, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 
 export const seconds = (s: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, s * 1_000));
@@ -70,6 +71,25 @@ export async function paced(perSecond: number, times: Times, send: () => void): 
 export function residentBytes(pid: number): number {
   const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
   return Number(match?.[1] ?? 0) * 1_024;
+}
+
+/** What the files of a folder take on the disk. They come and go while it is looked at. */
+export function storedBytes(folder: string): number {
+  let bytes = 0;
+  for (const entry of entriesOf(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += storedBytes(path);
+    else bytes += (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+  }
+  return bytes;
+}
+
+function entriesOf(folder: string): readonly Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
 }
 
 /** CPU time a process has used, in seconds. */

@@ -16,6 +16,8 @@ export interface Running {
   readonly system: SystemName;
   readonly url: string;
   readonly pid: number;
+  /** Where it stores, if it does. */
+  readonly folder?: string;
   stop(): Promise<void>;
 }
 
@@ -34,10 +36,10 @@ export async function start(system: SystemName): Promise<Running> {
   if (system === "ws") return startBroadcast();
   const folder = mkdtempSync(join(process.env.DOGEAR_BENCH_DIR ?? tmpdir(), "dogear-bench-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
-  if (system === "dogear") return followedBy(await startDogear(system, ["--data", folder]), remove);
+  if (system === "dogear") return { ...followedBy(await startDogear(system, ["--data", folder]), remove), folder };
   const nats = followedBy(await startNats(folder), remove);
-  if (system === "jetstream") return nats;
-  return followedBy(await startDogear(system, ["--engine", nats.url]), nats.stop);
+  if (system === "jetstream") return { ...nats, folder };
+  return { ...followedBy(await startDogear(system, ["--engine", nats.url]), nats.stop), folder };
 }
 
 function followedBy(running: Running, after: () => void | Promise<void>): Running {

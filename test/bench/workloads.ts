@@ -2,7 +2,7 @@
 import { defaultLimits } from "@dogear/shared";
 import { Publisher, Subscriber } from "./dogear-client.ts";
 import type { Result } from "./figures.ts";
-import { cpuSeconds, paced, rate, residentBytes, seconds, Times, until } from "./measure.ts";
+import { cpuSeconds, paced, rate, residentBytes, seconds, storedBytes, Times, until } from "./measure.ts";
 import { bareNats } from "./nats-client.ts";
 import { RawSocket } from "./raw-socket.ts";
 import { isDogear, type Running, type SystemName } from "./systems.ts";
@@ -24,14 +24,20 @@ const publish = (inFlight: number): Workload => ({
   name: `publish-${inFlight}`,
   says: `durable publishes of 256 bytes, ${inFlight} in flight over one connection`,
   systems: ["dogear", "dogear-jetstream", "jetstream"],
-  async run({ url, system, pid }) {
+  async run({ url, system, pid, folder = "" }) {
     if (system === "jetstream") return bareNats.publish(url, inFlight);
+    const stored = storedBytes(folder);
     const publisher = await Publisher.start(url, `publish-${inFlight}`, inFlight, draftTo("bench.publish"));
     const cpu = cpuSeconds(pid);
     const acks = await rate(() => publisher.acknowledged, 1, 4);
     const cpuPerMillion = ((cpuSeconds(pid) - cpu) / publisher.acknowledged) * 1e6;
+    const perMessage = (storedBytes(folder) - stored) / publisher.acknowledged;
     publisher.close();
-    return { "acks/s": { value: acks, unit: "acks/s" }, "CPU s/million": { value: cpuPerMillion, unit: "s" } };
+    return {
+      "acks/s": { value: acks, unit: "acks/s" },
+      "CPU s/million": { value: cpuPerMillion, unit: "s" },
+      "bytes/message": { value: perMessage, unit: "bytes" },
+    };
   },
 });
 
