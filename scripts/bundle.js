@@ -4,7 +4,7 @@
  */
 
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, readdir, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -52,9 +52,13 @@ async function bundleBenchmark() {
   );
 }
 
+/** npm has left the command's name out: when it installed there was nothing to name yet. */
 async function makeCommandExecutable() {
   const command = path("server/dist/main.js");
-  if (existsSync(command)) await chmod(command, 0o755);
+  if (!existsSync(command)) return;
+  await chmod(command, 0o755);
+  const name = path("node_modules/.bin/dogear");
+  if (existsSync(path("node_modules/.bin")) && !existsSync(name)) await symlink("../@dogear/server/dist/main.js", name);
 }
 
 /** One ES module, for browsers unless told otherwise, from the sources of our own packages. */

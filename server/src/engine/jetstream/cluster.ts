@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { type DogearError, dogearError } from "@dogear/shared";
-import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import {
   connect,
   credsAuthenticator,
@@ -60,7 +60,6 @@ const lookIntervalMs = 2_000;
 
 export class Cluster {
   readonly connection: NatsConnection;
-  readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
   /** For what is asked by `ask`. */
   readonly asking: JetStreamManager;
@@ -109,7 +108,6 @@ export class Cluster {
     this.connection = connection;
     this.jsm = jsm;
     this.asking = asking;
-    this.js = jetstream(connection, { timeout: requestTimeoutMs });
   }
 
   health(): Health {
