@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { type ChildProcess, type Exit, startScript } from "./process.ts";
+import { ChildProcess, type Exit } from "./process.ts";
 import { temporaryFolder } from "./temp.ts";
 
 export interface HubProcess {
@@ -22,12 +22,27 @@ export interface HubProcessOptions {
   /** What its configuration file says. */
   readonly config?: object;
   readonly args?: readonly string[];
+  /** Added to this process's own environment. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** A command that is to start it, as `nice` would. */
+  readonly by?: readonly string[];
 }
 
 /** Starts a hub and waits until it listens. */
-export async function startHubProcess({ data, port = 0, config, args = [] }: HubProcessOptions): Promise<HubProcess> {
+export async function startHubProcess(options: HubProcessOptions): Promise<HubProcess> {
+  return hubOf(launchHub(options));
+}
+
+/** Starts a hub, which may end before it listens. */
+export function launchHub({ data, port = 0, config, args = [], env = {}, by = [] }: HubProcessOptions): ChildProcess {
   const configured = config === undefined ? [] : ["--config", configFile(config)];
-  const process = startScript(command(), ["serve", "--port", `${port}`, "--data", data, ...configured, ...args]);
+  const serve = [command(), "serve", "--port", `${port}`, "--data", data, ...configured, ...args];
+  const [program, ...words] = [...by, process.execPath, ...serve] as [string, ...string[]];
+  return new ChildProcess(program, words, { env: { ...process.env, ...env } });
+}
+
+/** Waits until a hub listens that was launched. */
+export async function hubOf(process: ChildProcess): Promise<HubProcess> {
   return {
     ...(await listening(process)),
     process,

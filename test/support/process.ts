@@ -65,6 +65,10 @@ export class ChildProcess {
     });
   }
 
+  get pid(): number | undefined {
+    return this.#group;
+  }
+
   /** The first line on either stream that matches, also one printed before the call. Fails when none can come. */
   untilLine(pattern: RegExp): Promise<RegExpMatchArray> {
     // Made here, so that its stack leads to the test that waits.

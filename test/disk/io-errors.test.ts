@@ -1,0 +1,96 @@
+/**
+ * Every write and every flush of a hub's life fails once: the first in one run, the second in the next, until a run has
+ * come to its end without a failure. A hub may refuse and it may die, saying why; it may not confirm what is not so. Started
+ * again on a disk that works, it has all that it ever confirmed, and goes on.
+ *
+ * The short tier takes a sample. `DISK_FAILURES` says how many, `DISK_FAILURES=all` takes all of them, `DISK_SEED` repeats a sample.
+ */
+import { join } from "node:path";
+import { expect, onTestFailed, test } from "vitest";
+import { explain } from "../checker/violation.ts";
+import { seeded } from "../crash/load.ts";
+import { hubOf, launchHub } from "../support/hub-process.ts";
+import { freePorts } from "../support/ports.ts";
+import type { ChildProcess, Exit } from "../support/process.ts";
+import { temporaryFolder } from "../support/temp.ts";
+import { Clients } from "./clients.ts";
+import { readTrace, shimLibrary, shimmed, type TracedCall } from "./shim.ts";
+
+const library = shimLibrary();
+const sample = process.env.DISK_FAILURES ?? "8";
+const seed = Number(process.env.DISK_SEED ?? Date.now() % 1_000_000);
+
+/** Small segments, so that the load begins some and removes some. */
+const config = { namespaces: { default: { retention: { bytes: 1_000_000 } } } };
+
+/** What a hub says that ends because of its disk. */
+const lastWords = /^dogear: The (log|data) cannot be (written any more|kept|opened)/m;
+
+interface Run {
+  /** The calls of the hub whose disk failed. */
+  readonly calls: readonly TracedCall[];
+  readonly met: boolean;
+  /** How that hub ended, where it did by itself. */
+  readonly exit: Exit | undefined;
+  readonly stderr: string;
+  readonly violations: string;
+}
+
+test.skipIf(library === undefined)(
+  "every call of a hub to its disk may fail without costing what was confirmed (G1, G2, G4, G9, G13)",
+  async () => {
+    onTestFailed(() => console.error(`Repeat it with DISK_SEED=${seed}`));
+    const whole = await run(undefined);
+    expect(whole).toMatchObject({ met: false, exit: undefined, violations: "" });
+    const count = whole.calls.filter(({ call }) => call !== "fault").length;
+
+    for (const fault of faults(count)) {
+      const { met, exit, stderr, violations, calls } = await run(fault);
+      const at = calls.find((c) => c.call === "fault");
+      console.log(fault, met, at?.path, exit, stderr.split("\n").filter((l) => !/access.none/.test(l)).slice(-3).join(" | "), violations);
+    }
+  },
+  3_600_000,
+);
+
+/** At which call what happens, of so many calls. */
+function faults(count: number): readonly string[] {
+  const random = seeded(seed);
+  const wanted = sample === "all" ? count : Number(sample);
+  const stride = count / wanted;
+  const numbers = Array.from({ length: wanted }, (_, i) => 1 + Math.floor(stride * (i + random())));
+  return numbers.map((n) => `eio:any:${n}`);
+}
+
+/** One life of a hub whose disk fails, and one in which it does not. */
+async function run(fault: string | undefined): Promise<Run> {
+  const folder = temporaryFolder();
+  const [data, trace] = [join(folder, "data"), join(folder, "trace")];
+  const [port] = (await freePorts(1)) as [number];
+  const clients = new Clients(`ws://127.0.0.1:${port}`);
+  const load = publishAll(clients);
+
+  const env = shimmed(library as string, { folder: data, trace, ...(fault !== undefined && { fault }) });
+  const failing = launchHub({ data, port, config, env });
+  const exit = await Promise.race([load, failing.exited]);
+  const { stderr } = failing;
+  await failing.kill();
+  await clients.replace();
+
+  const sound = await hubOf(launchHub({ data, port, config }));
+  await load;
+  await clients.finish();
+  const violations = explain(clients.violations());
+  await clients.close();
+  await sound.stop();
+  const calls = readTrace(trace);
+  return { calls, met: calls.some(({ call }) => call === "fault"), exit: exit ?? undefined, stderr, violations };
+}
+
+async function publishAll(clients: Clients): Promise<undefined> {
+  await clients.publish(1);
+  await clients.publish(5);
+  for (let i = 0; i < 8; i++) await clients.publish(3, 50_000);
+  await clients.publish(5);
+}
+export type { ChildProcess };
