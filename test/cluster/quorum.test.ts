@@ -1,6 +1,6 @@
 /** A cluster that is no majority any more, or is gone altogether. */
 import { expect } from "vitest";
-import type { HistoryEvent } from "../support/history.ts";
+import type { HistoryEvent } from "../checker/history.ts";
 import { until } from "../support/waiting.ts";
 import { clusterTest, now } from "./run.ts";
 

@@ -5,13 +5,12 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
+import type { Dogear } from "@dogear/client";
 import { admin } from "@dogear/client/admin";
-import type { Epoch, Offset } from "@dogear/shared";
+import type { Durability, Epoch, Offset } from "@dogear/shared";
 import { build } from "esbuild";
 import { expect } from "vitest";
-import type { LoggedMessage } from "../support/checker.ts";
-import type { DeadLetter } from "../support/group-checker.ts";
-import { type HistoryEvent, HistoryWriter, readHistories } from "../support/history.ts";
+import { type HistoryEvent, HistoryWriter, readHistories } from "../checker/history.ts";
 import { clientOf } from "../support/hub.ts";
 import { type ChildProcess, startScript } from "../support/process.ts";
 import { repository } from "../support/sources.ts";
@@ -61,6 +60,7 @@ interface OnceAnswer {
   readonly error?: { readonly code: string };
   readonly epoch: Epoch;
   readonly offset: Offset;
+  readonly durability: Durability;
 }
 
 export class Cast {
@@ -134,8 +134,8 @@ export class Cast {
       headers,
       body,
     });
-    const { error, epoch, offset } = (await answer.json()) as OnceAnswer;
-    if (error === undefined) history.write({ op: "publish", kind: "ok", draft: name, epoch, offset });
+    const { error, epoch, offset, durability } = (await answer.json()) as OnceAnswer;
+    if (error === undefined) history.write({ op: "publish", kind: "ok", draft: name, epoch, offset, durability });
     else history.write({ op: "publish", kind: "info", draft: name, error: error.code });
     history.close();
     return error?.code;
@@ -178,36 +178,19 @@ export class Cast {
     await Promise.all(this.#workers.map((role) => this.#leave(role)));
   }
 
-  /** What the group gave up. */
-  async readDeadLetters(): Promise<DeadLetter[]> {
+  /** Reads all there is as a newcomer, into a history of its own. */
+  async readAll(): Promise<void> {
+    const history = new HistoryWriter(this.#newHistory("reader"), "reader");
     const reader = clientOf(this.#url);
-    const { dead } = await admin(reader).group(crew.options.group);
-    const letters: DeadLetter[] = [];
-    if (dead === 0) return letters;
-    for await (const { headers = {} } of reader.subscribe(crew.deadChannel, { from: "earliest" })) {
-      const group = headers["dogear-group"] as string;
-      letters.push({
-        group,
-        about: Number(headers["dogear-offset"]) as Offset,
-        reason: headers["dogear-reason"] as string,
-      });
-      if (letters.length === dead) break;
-    }
-    return letters;
-  }
-
-  /** All there is, read by a newcomer. */
-  async readLog(): Promise<LoggedMessage[]> {
-    const reader = clientOf(this.#url);
-    const logs = [">", "metrics.>"].map(async (pattern) => {
-      const log: LoggedMessage[] = [];
+    for (const pattern of [">", "metrics.>"]) {
       for await (const message of reader.subscribe(pattern, { from: "earliest" })) {
-        log.push({ epoch: message.epoch, offset: message.offset, ...content(message) });
+        const { epoch, offset, key } = message;
+        history.write({ op: "read", kind: "ok", epoch, offset, key, ...content(message) });
         if (message.headers?.end) break;
       }
-      return log;
-    });
-    return (await Promise.all(logs)).flat();
+    }
+    await this.#readDeadLetters(reader, history);
+    history.close();
   }
 
   history(): HistoryEvent[] {
@@ -226,6 +209,22 @@ export class Cast {
     const count = async () => (await admin(reader).namespaces()).reduce((sum, { scheduled }) => sum + scheduled, 0);
     await this.#until(async () => (await count()) === 0, "a hub where nothing is scheduled");
     await reader.close();
+  }
+
+  /** What the group gave up. */
+  async #readDeadLetters(reader: Dogear, history: HistoryWriter): Promise<void> {
+    let { dead: left } = await admin(reader).group(crew.options.group);
+    if (left === 0) return;
+    for await (const { headers = {} } of reader.subscribe(crew.deadChannel, { from: "earliest" })) {
+      history.write({
+        op: "read-dead",
+        kind: "ok",
+        group: headers["dogear-group"] as string,
+        about: Number(headers["dogear-offset"]) as Offset,
+        reason: headers["dogear-reason"] as string,
+      });
+      if (--left === 0) break;
+    }
   }
 
   /** Resolves when the group has settled everything. */
@@ -276,8 +275,8 @@ export class Cast {
     for (const draft of endChannels.map(endDraft)) {
       const content = contentOf(draft);
       history.write({ op: "publish", kind: "invoke", ...content });
-      const { epoch, offset } = await closer.publish(draft.channel, draft.data, draft.options);
-      history.write({ op: "publish", kind: "ok", draft: content.draft, epoch, offset });
+      const { epoch, offset, durability } = await closer.publish(draft.channel, draft.data, draft.options);
+      history.write({ op: "publish", kind: "ok", draft: content.draft, epoch, offset, durability });
     }
     history.close();
   }

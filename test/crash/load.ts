@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Message, PublishOptions, ScheduleOptions } from "@dogear/client";
 import { type Channel, hubHeaderPrefix, type Pattern } from "@dogear/shared";
-import type { Content } from "../support/history.ts";
+import type { Content } from "../checker/history.ts";
 
 export const hubConfig = { namespaces: { metrics: {} } };
 export const namespaces = ["default", "metrics"];

@@ -1,7 +1,7 @@
 /** A process that publishes as it is answered, and notes what it did. SIGTERM ends it once all is answered. */
 import { setTimeout as after } from "node:timers/promises";
 import { connect, type DogearError, type PublishOptions, type ScheduleOptions } from "@dogear/client";
-import { HistoryWriter } from "../support/history.ts";
+import { HistoryWriter } from "../checker/history.ts";
 import { anyDrafts, backoff, contentOf, type LoadDraft, type PublisherTask, seeded } from "./load.ts";
 
 /** Refused for what they are, or before they were sent; after any other error nobody knows. */
@@ -49,8 +49,8 @@ async function publish(): Promise<void> {
 }
 
 async function publishNow(draft: string, { channel, data, options }: LoadDraft): Promise<void> {
-  const { epoch, offset } = await dogear.publish(channel, data, options as PublishOptions);
-  history.write({ op: "publish", kind: "ok", draft, epoch, offset });
+  const { epoch, offset, durability } = await dogear.publish(channel, data, options as PublishOptions);
+  history.write({ op: "publish", kind: "ok", draft, epoch, offset, durability });
 }
 
 async function schedule(draft: string, { channel, data, options }: LoadDraft): Promise<void> {

@@ -2,7 +2,7 @@
 import { setTimeout as after } from "node:timers/promises";
 import { connect, type Message } from "@dogear/client";
 import type { Pattern } from "@dogear/shared";
-import { HistoryWriter } from "../support/history.ts";
+import { HistoryWriter } from "../checker/history.ts";
 import { backoff, content, type SubscriberTask } from "./load.ts";
 
 /** Small, so that it is often full and often acknowledged. */

@@ -1,7 +1,7 @@
 /** A process that works in a group, settles each message in one way or another, and notes what it was given. */
 import { setImmediate as turn } from "node:timers/promises";
 import { connect, type LeasedMessage } from "@dogear/client";
-import { HistoryWriter } from "../support/history.ts";
+import { HistoryWriter } from "../checker/history.ts";
 import { backoff, crew, seeded, type WorkerTask } from "./load.ts";
 
 const task = JSON.parse(process.argv[2] as string) as WorkerTask;

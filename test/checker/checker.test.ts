@@ -1,11 +1,11 @@
 /** The checker finds each kind of broken promise, in histories small enough to see it oneself. */
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Channel, Epoch, Offset, Pattern } from "@dogear/shared";
+import type { Channel, Durability, Epoch, Offset, Pattern } from "@dogear/shared";
 import { describe, expect, test } from "vitest";
-import { check, type LoggedMessage, type Run } from "../support/checker.ts";
-import { type Happened, type HistoryEvent, HistoryWriter, readHistories } from "../support/history.ts";
 import { temporaryFolder } from "../support/temp.ts";
+import { check, explain, type Setup } from "./checker.ts";
+import { type Happened, type HistoryEvent, HistoryWriter, readHistories } from "./history.ts";
 
 const epoch = "e1" as Epoch;
 const at = (offset: number, other = epoch) => ({ epoch: other, offset: offset as Offset });
@@ -15,11 +15,14 @@ const content = (draft: string, { channel = "a", payload = `payload of ${draft}`
   payload,
 });
 
-/** A run told step by step; `log` is written to as the story goes. */
+type Read = Extract<Happened, { op: "read" }>;
+
+/** A run told step by step; what the final read finds is written as the story goes. */
 class Story {
   readonly events: HistoryEvent[] = [];
-  readonly log: LoggedMessage[] = [];
+  readonly log: Read[] = [];
   readonly finishers: string[] = [];
+  #oldest: Happened[] = [];
 
   tell(process: string, happened: Happened): this {
     this.events.push({ process, at: this.events.length, ...happened });
@@ -33,11 +36,21 @@ class Story {
   /** Published, acknowledged and in the log. */
   publish(draft: string, offset: number, options: { channel?: string; process?: string } = {}): this {
     this.invoke(draft, options).logged(draft, offset, options);
-    return this.tell(options.process ?? "pub", { op: "publish", kind: "ok", draft, ...at(offset) });
+    return this.acknowledged(draft, offset, options.process);
+  }
+
+  acknowledged(draft: string, offset: number, process = "pub", durability: Durability = "disk"): this {
+    return this.tell(process, { op: "publish", kind: "ok", draft, ...at(offset), durability });
+  }
+
+  /** Retention has removed what comes before. */
+  oldest(offset: number): this {
+    this.#oldest = [{ op: "read-oldest", kind: "ok", namespace: "default", oldest: offset as Offset, ...at(offset) }];
+    return this;
   }
 
   logged(draft: string, offset: number, options: { channel?: string; payload?: string } = {}): this {
-    this.log.push({ ...content(draft, options), ...at(offset) });
+    this.log.push({ op: "read", kind: "ok", ...content(draft, options), ...at(offset) });
     return this;
   }
 
@@ -85,12 +98,18 @@ class Story {
     return this;
   }
 
-  get run(): Run {
-    return { namespaces: ["default", "metrics"], events: this.events, log: this.log, finishers: this.finishers };
+  get violations(): string[] {
+    return this.judged();
   }
 
-  get violations(): string[] {
-    return check(this.run);
+  judged(setup: Partial<Setup> = {}): string[] {
+    const end = [...this.log, ...this.#oldest].map((happened, i) => ({
+      process: "reader",
+      at: this.events.length + i,
+      ...happened,
+    }));
+    const { finishers } = this;
+    return check([...this.events, ...end], { namespaces: ["default", "metrics"], finishers, ...setup }).map(String);
   }
 }
 
@@ -143,7 +162,7 @@ describe("publishing", () => {
 
   test("G2: the place that was acknowledged holds another message", () => {
     const story = new Story().invoke("A").logged("A", 1).publish("B", 2);
-    story.tell("pub", { op: "publish", kind: "ok", draft: "A", ...at(2) });
+    story.acknowledged("A", 2);
     expect(story.violations).toEqual(["G2: draft A was acknowledged at default@e1/2, where the log holds draft B."]);
   });
 
@@ -173,6 +192,35 @@ describe("publishing", () => {
     const story = new Story().invoke("A", { process: "other" }).invoke("M").invoke("N", { channel: "metrics.n" });
     story.logged("M", 1).logged("A", 2).logged("N", 1, { channel: "metrics.n" });
     expect(story.violations).toEqual([]);
+  });
+
+  test("G13: who ran until the end never heard what became of a draft", () => {
+    const story = new Story().invoke("A").logged("A", 1);
+    expect(story.violations).toEqual([]);
+    expect(story.finishes("pub").violations).toEqual(["G13: pub never heard what became of draft A."]);
+  });
+
+  test("G14: an acknowledgement claims more than is true", () => {
+    const story = abc();
+    expect(story.judged({ durability: { default: "disk" } })).toEqual([]);
+    expect(story.judged({ durability: { default: "process", metrics: "disk" } })).toEqual(
+      ["A", "B", "C"].map((draft) => `G14: draft ${draft} was acknowledged as disk, and only process was true.`),
+    );
+  });
+
+  test("G1, G14: a fault takes what was not said to survive it, and nothing else", () => {
+    const story = new Story().invoke("A").acknowledged("A", 1, "pub", "process").invoke("B").acknowledged("B", 2);
+    story.tell("faults", { op: "fault", kind: "info", fault: "power cut", takes: "process" });
+    story.invoke("C").acknowledged("C", 3, "pub", "process");
+    expect(story.violations).toEqual([
+      "G1: draft B was acknowledged at default@e1/2, where the log holds nothing.",
+      "G1: draft C was acknowledged at default@e1/3, where the log holds nothing.",
+    ]);
+  });
+
+  test("may lose to retention what retention has removed", () => {
+    expect(abc().lose("A").lose("B").oldest(3).violations).toEqual([]);
+    expect(abc().lose("A").lose("B").oldest(2).violations).toHaveLength(1);
   });
 
   test("G7: a draft is in the log twice", () => {
@@ -244,6 +292,14 @@ describe("a subscription", () => {
     expect(story.violations).toEqual(["G8: sub/1 was given offset 2 twice."]);
   });
 
+  test("G5: is told a gap over what was removed, where nothing of it was of its kind", () => {
+    const story = abc().publish("D", 4, { channel: "b" }).oldest(3);
+    story.subscribe("sub", { pattern: "b", fromEarliest: true }).confirm("sub", 0).gap("sub", 0, 2);
+    expect(story.given("sub", 4, "D", { channel: "b" }).violations).toEqual([
+      "G5: sub/1 was told a gap from 0 to 2, where nothing was removed that it selects.",
+    ]);
+  });
+
   test("G13: does not get everything after the faults have stopped", () => {
     const story = abc().subscribe("sub").confirm("sub", 1).given("sub", 2, "B");
     expect(story.violations).toEqual([]);
@@ -284,6 +340,14 @@ describe("a cursor", () => {
     expect(story.violations).toEqual(["G9: the cursor of me in > was at 4, beyond the end of the log."]);
   });
 
+  test("is compared with what was heard before a life began, not with what another hears meanwhile", () => {
+    const story = abc().subscribe("sub#1", durable).subscribe("sub#2", durable);
+    story.confirm("sub#2", 0).given("sub#2", 1, "A").done("sub#2", 1).confirm("sub#2", 1).confirm("sub#1", 0);
+    expect(story.violations).toEqual([]);
+    story.subscribe("sub#3", durable).confirm("sub#3", 0);
+    expect(story.violations).toEqual(["G9: the cursor of me in > moved back from 1 to 0."]);
+  });
+
   test("may move past what does not match, and repeat what was not acknowledged", () => {
     const story = abc().publish("D", 4, { channel: "b" });
     story
@@ -317,6 +381,25 @@ describe("what is scheduled", () => {
     const violation = "G7: draft S is in the log twice, at 4 and 5.";
     expect(scheduled().logged("S", 4).logged("S", 5).violations).toEqual([violation]);
   });
+});
+
+test("G12: a hub holds more for a connection than it may", () => {
+  const buffer = { op: "buffer", kind: "info", bytesMax: 100 } as const;
+  const story = new Story().tell("hub", { ...buffer, bytes: 100 }).tell("hub", { ...buffer, bytes: 101 });
+  expect(story.violations).toEqual(["G12: hub held 101 bytes for a connection that may have 100."]);
+});
+
+test("a violation names the events that prove it", () => {
+  const story = abc().lose("B");
+  const history = [...story.events];
+  const violations = check(history, { namespaces: [], finishers: [] });
+  expect(explain(violations.slice(1, 2))).toBe(
+    [
+      "G1: draft B was acknowledged at default@e1/2, where the log holds nothing.",
+      `    ${JSON.stringify(history[2])}`,
+      `    ${JSON.stringify(history[3])}`,
+    ].join("\n"),
+  );
 });
 
 describe("a history", () => {

@@ -1,6 +1,7 @@
 /**
  * What one process did and saw: a JSON object a line, written before the process acts on it, so that `kill -9` takes
- * nothing back.
+ * nothing back. Publishers, subscribers and workers write one; so does whoever makes faults, and whoever reads everything
+ * in the end.
  *
  *     invoke   it is about to happen, or its handler was called
  *     ok       it happened, or its handler is done
@@ -8,10 +9,10 @@
  *     info     nobody knows, or nobody asked
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
-import type { Channel, Epoch, GapReason, Offset, Pattern } from "@dogear/shared";
+import type { Channel, Durability, Epoch, GapReason, Offset, Pattern } from "@dogear/shared";
 
 /** A message's place, for every reader the same. */
-interface Place {
+export interface Place {
   readonly epoch: Epoch;
   readonly offset: Offset;
 }
@@ -26,7 +27,13 @@ export interface Content {
 
 type PublishHappened =
   | ({ readonly op: "publish"; readonly kind: "invoke" } & Content)
-  | ({ readonly op: "publish"; readonly kind: "ok"; readonly draft: string } & Place)
+  | ({
+      readonly op: "publish";
+      readonly kind: "ok";
+      readonly draft: string;
+      /** What the acknowledgement says the message survives. */
+      readonly durability: Durability;
+    } & Place)
   | { readonly op: "publish"; readonly kind: "fail" | "info"; readonly draft: string; readonly error: string };
 
 /** A draft that is to be published later. */
@@ -46,7 +53,9 @@ type SubscribeHappened =
       readonly fromEarliest: boolean;
     }
   /** The hub confirmed it, the first time or after a reconnect; what follows this place is what it sends. */
-  | ({ readonly op: "subscribe"; readonly kind: "ok"; readonly subscription: string } & Place);
+  | ({ readonly op: "subscribe"; readonly kind: "ok"; readonly subscription: string } & Place)
+  /** It ended, for good. */
+  | { readonly op: "subscribe"; readonly kind: "fail"; readonly subscription: string; readonly error: string };
 
 type DeliverHappened =
   | ({ readonly op: "deliver"; readonly kind: "invoke"; readonly subscription: string } & Place & Content)
@@ -81,6 +90,36 @@ type SettleHappened = {
   readonly outcome: "ack" | "retry" | "reject" | "release";
 } & LeaseName;
 
+/** Something that was done to the system, and the most durable of what it may have taken away. */
+type FaultHappened = {
+  readonly op: "fault";
+  readonly kind: "info";
+  readonly fault: string;
+  readonly takes?: Durability | undefined;
+};
+
+/** How much a hub held for one connection, of how much it may. */
+type BufferHappened = {
+  readonly op: "buffer";
+  readonly kind: "info";
+  readonly bytes: number;
+  readonly bytesMax: number;
+};
+
+type ReadHappened =
+  /** A message of the final, full read, in the order of its log. */
+  | ({ readonly op: "read"; readonly kind: "ok"; readonly key?: string | undefined } & Place & Content)
+  /** A dead letter of it: which message of which group it is about. */
+  | {
+      readonly op: "read-dead";
+      readonly kind: "ok";
+      readonly group: string;
+      readonly about: Offset;
+      readonly reason: string;
+    }
+  /** Retention has removed what comes before `oldest`, though the read may still know it. */
+  | { readonly op: "read-oldest"; readonly kind: "ok"; readonly namespace: string; readonly oldest: Offset };
+
 /** What can be in a history. */
 export type Happened =
   | PublishHappened
@@ -89,7 +128,16 @@ export type Happened =
   | DeliverHappened
   | GapHappened
   | LeaseHappened
-  | SettleHappened;
+  | SettleHappened
+  | FaultHappened
+  | BufferHappened
+  | ReadHappened;
+
+/** The events of one kind. */
+export type EventOf<Op extends Happened["op"], Kind extends Happened["kind"]> = Extract<
+  HistoryEvent,
+  { op: Op; kind: Kind }
+>;
 
 export type HistoryEvent = Happened & {
   /** One life of one process. Started again, it is another. */

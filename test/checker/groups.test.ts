@@ -1,8 +1,8 @@
 /** The checker of groups finds each kind of broken promise, in histories small enough to see it oneself. */
-import type { Epoch, Offset } from "@dogear/shared";
+import type { Channel, Epoch, Offset, Pattern } from "@dogear/shared";
 import { describe, expect, test } from "vitest";
-import { checkGroups, type DeadLetter } from "../support/group-checker.ts";
-import type { Happened, HistoryEvent } from "../support/history.ts";
+import { check } from "./checker.ts";
+import type { Happened, HistoryEvent } from "./history.ts";
 
 type Outcome = Extract<Happened, { op: "settle" }>["outcome"];
 
@@ -12,7 +12,6 @@ const epoch = "e1" as Epoch;
 /** What became of one message, at offset 7, told step by step. */
 class Story {
   readonly #events: HistoryEvent[] = [];
-  readonly #deadLetters: DeadLetter[] = [];
 
   leased(process: string, deliveries: number, failures = 0): this {
     return this.#tell(process, { op: "lease", kind: "invoke", ...this.#lease(deliveries), failures });
@@ -33,13 +32,19 @@ class Story {
   }
 
   dies(reason = "rejected"): this {
-    this.#deadLetters.push({ group, about: 7 as Offset, reason });
-    return this;
+    return this.#tell("reader", { op: "read-dead", kind: "ok", group, about: 7 as Offset, reason });
   }
 
   get violations(): string[] {
-    const work = new Map([[group, [7 as Offset]]]);
-    return checkGroups({ events: this.#events, deadLetters: this.#deadLetters, work });
+    const draft = { channel: "jobs.a" as Channel, draft: "A", payload: "A" };
+    const read = { op: "read", kind: "ok", epoch, offset: 7 as Offset, ...draft } as const;
+    const history: HistoryEvent[] = [
+      { process: "pub", at: 0, op: "publish", kind: "invoke", ...draft },
+      ...this.#events,
+      { process: "reader", at: this.#events.length + 1, ...read },
+    ];
+    const groups = { [group]: { pattern: "jobs.>" as Pattern, finished: true } };
+    return check(history, { namespaces: ["default"], finishers: [], groups }).map(String);
   }
 
   #lease(deliveries: number) {
@@ -47,7 +52,7 @@ class Story {
   }
 
   #tell(process: string, happened: Happened): this {
-    this.#events.push({ process, at: this.#events.length, ...happened });
+    this.#events.push({ process, at: this.#events.length + 1, ...happened });
     return this;
   }
 }
@@ -124,5 +129,37 @@ describe("a broken promise", () => {
   test("a message was never settled", () => {
     expect(new Story().violations).toEqual(["G13: g/7 was never settled."]);
     expect(new Story().leased("a", 1).settled("a", 1, "release").violations).toEqual(["G13: g/7 was never settled."]);
+  });
+});
+
+describe("a group in the order of keys", () => {
+  const place = (offset: number) => ({ group, epoch, offset: offset as Offset, deliveries: 1 });
+  const publish = (draft: string) => ({ channel: "jobs.a" as Channel, draft, payload: draft });
+  const judged = (...happened: Happened[]): string[] => {
+    const drafts = ["A", "B"].map(publish);
+    const all: Happened[] = [
+      ...drafts.map((draft) => ({ op: "publish", kind: "invoke", ...draft }) as const),
+      ...happened,
+      ...drafts.map(
+        (draft, i) => ({ op: "read", kind: "ok", key: "k", epoch, offset: (7 + i) as Offset, ...draft }) as const,
+      ),
+    ];
+    const groups = { [group]: { pattern: "jobs.>" as Pattern, order: "key", finished: false } } as const;
+    const history = all.map((one, at) => ({ process: "a", at, ...one }));
+    return check(history, { namespaces: ["default"], finishers: [], groups }).map(String);
+  };
+  const lease = (offset: number): Happened => ({ op: "lease", kind: "invoke", failures: 0, ...place(offset) });
+  const ack = (offset: number): Happened => ({ op: "settle", kind: "invoke", outcome: "ack", ...place(offset) });
+
+  test("G10: a message was given before the one before it was done", () => {
+    const violation = "G10: g/8 was given to a before g/7, of the same key k, was done.";
+    expect(judged(lease(7), ack(7), lease(8))).toEqual([]);
+    expect(judged(lease(7), lease(8), ack(7))).toEqual([violation]);
+    expect(judged(lease(8))).toEqual([violation]);
+  });
+
+  test("may give what comes after a dead letter", () => {
+    const dead = { op: "read-dead", kind: "ok", group, about: 7 as Offset, reason: "rejected" } as const;
+    expect(judged(lease(7), lease(8), dead)).toEqual([]);
   });
 });
