@@ -10,6 +10,7 @@ export { ConfigError } from "./config/mistakes.ts";
 export { jsonSchema } from "./config/schema.ts";
 export { type ConfigFlag, type ConfigSources, type LoadedConfig, loadConfig } from "./config/sources.ts";
 export type { NamespacePolicy } from "./engine/engine.ts";
+export { DataDamagedError } from "./engine/lmdb/data-file.ts";
 export { DataInUseError } from "./engine/lmdb/lock.ts";
 export { files } from "./http/files.ts";
 export { SplitNamespaceError } from "./hub/hub.ts";

@@ -1,9 +1,11 @@
 /** What the state store in LMDB adds to the contract: one flush for all who wait, all or none, and failing disks. */
-import { type DogearError, dogearError } from "@dogear/shared";
 import { expect, it } from "vitest";
 import { type Environment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
 import { LmdbState } from "../../server/src/engine/lmdb/lmdb-state.ts";
+import { Room } from "../../server/src/engine/lmdb/room.ts";
+import { Trouble } from "../../server/src/engine/lmdb/trouble.ts";
 import { systemClock } from "../../server/src/runtime/clock.ts";
+import { silentLogger } from "../../server/src/runtime/logger.ts";
 import { temporaryFolder } from "../support/temp.ts";
 
 const bytes = (text: string) => Buffer.from(text);
@@ -18,6 +20,8 @@ function failedBatch(reason: Error): Promise<boolean> {
 interface StateUnderTest {
   readonly state: LmdbState;
   readonly disk: { commits: number; failing: Error | undefined; full: boolean };
+  /** After which the process has to stop. */
+  readonly failures: unknown[];
 }
 
 /** Lets `use` work with a state store on a disk that counts its commits and can be made to fail. */
@@ -31,10 +35,11 @@ async function withState(use: (test: StateUnderTest) => Promise<void>, folder = 
   const watched = new Proxy(environment, {
     get: (target, name) => (name === "batch" ? batch : Reflect.get(target, name)),
   });
-  const explain = async (cause: unknown): Promise<DogearError | undefined> =>
-    disk.full ? dogearError("disk-full", undefined, { cause }) : undefined;
+  const room = new Room(folder, systemClock, async () => (disk.full ? 0 : 1e12));
+  const failures: unknown[] = [];
+  const trouble = new Trouble({ room, logger: silentLogger, fatal: (error) => failures.push(error) });
   try {
-    await use({ state: new LmdbState({ environment: watched, clock: systemClock, explain }), disk });
+    await use({ state: new LmdbState({ environment: watched, clock: systemClock, trouble }), disk, failures });
   } finally {
     await environment.close();
   }
@@ -68,26 +73,34 @@ it("makes all of the changes or none", async () => {
   });
 });
 
-it("rejects with what LMDB met, changes nothing, and can be asked again", async () => {
-  await withState(async ({ state, disk }) => {
+it("stores nothing more after a write that failed, and says so to those who wanted it and to whoever stops the process", async () => {
+  await withState(async ({ state, disk, failures }) => {
     const version = (await state.put("a", bytes("1"), 0)) as number;
     disk.failing = new Error("Input/output error");
     const change = { key: "a", value: bytes("2"), version };
     const both = [state.putAll([change]), state.put("b", bytes("2"), 0)];
-    for (const call of both) await expect(call).rejects.toBe(disk.failing);
+    for (const call of both) await expect(call).rejects.toMatchObject({ code: "unavailable", cause: disk.failing });
+    expect(failures).toEqual([disk.failing]);
+    disk.failing = undefined;
+    await expect(state.putAll([change])).rejects.toMatchObject({ code: "unavailable" });
+    expect(await state.get("a")).toEqual({ value: bytes("1"), version });
+    expect(failures.length).toBe(1);
+  });
+});
+
+it("says that the disk is full where it is, changes nothing, and can be asked again", async () => {
+  await withState(async ({ state, disk, failures }) => {
+    const version = (await state.put("a", bytes("1"), 0)) as number;
+    disk.failing = new Error("Input/output error");
+    disk.full = true;
+    const change = { key: "a", value: bytes("2"), version };
+    const both = [state.putAll([change]), state.put("b", bytes("2"), 0)];
+    for (const call of both) await expect(call).rejects.toMatchObject({ code: "disk-full", cause: disk.failing });
     expect(await state.get("a")).toEqual({ value: bytes("1"), version });
     disk.failing = undefined;
     expect(await state.putAll([change])).toHaveLength(1);
     expect(await state.put("b", bytes("2"), 0)).toBeDefined();
-  });
-});
-
-it("says that the disk is full where it is", async () => {
-  await withState(async ({ state, disk }) => {
-    disk.failing = new Error("Input/output error");
-    disk.full = true;
-    const cause = disk.failing;
-    await expect(state.put("a", bytes("1"), 0)).rejects.toMatchObject({ code: "disk-full", cause });
+    expect(failures).toEqual([]);
   });
 });
 

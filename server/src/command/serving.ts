@@ -4,6 +4,7 @@ import { demoFolder, startSensors } from "../demo/demo.ts";
 import {
   type Config,
   ConfigError,
+  DataDamagedError,
   DataInUseError,
   files,
   isOpen,
@@ -108,10 +109,11 @@ function explain(cause: NodeJS.ErrnoException, { data, listen: { host, port } }:
     return unavailable(`This machine has no address ${host}. Take another with --host.`);
   }
   if (cause instanceof DogearError) return unavailable(cause.message);
-  if (syscall !== undefined) {
+  // LMDB's own errors have numbers.
+  if (syscall !== undefined || typeof code === "number") {
     return unavailable(`The data cannot be kept in ${data}: ${message}. Take another folder with --data.`);
   }
-  if (cause instanceof DataInUseError) return unavailable(message);
+  if (cause instanceof DataInUseError || cause instanceof DataDamagedError) return unavailable(message);
   if (cause instanceof ConfigError || cause instanceof SplitNamespaceError)
     return new CommandError("config", message, { cause });
   return cause;

@@ -5,7 +5,7 @@
  * A posting is the first offset of a chunk. The open segment's index is kept in memory as chunks are appended; a
  * sealed segment's is written once and read back when first needed:
  *
- *     version, bytes of the head                                       u32, u32
+ *     version, crc32 of all that follows, bytes of the head            u32, u32, u32
  *     head: the number of chunks, the lowest posting, and a row of
  *     each channel                                                     JSON
  *     of each channel its postings, as their distance from the lowest
@@ -13,6 +13,7 @@
  *
  * Numbers are little-endian.
  */
+import { crc32 } from "node:zlib";
 import { type Channel, isWildcard, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Chunk } from "./chunk.ts";
 import {
@@ -31,10 +32,12 @@ interface Head {
   readonly chunks: number;
   readonly base: Offset;
   readonly rows: readonly EntryRow[];
+  /** Left out where there are none. */
+  readonly holes?: readonly Offset[];
 }
 
-const formatVersion = 2;
-const preambleBytes = 8;
+const formatVersion = 3;
+const preambleBytes = 12;
 
 /** Above this share of a segment's chunks, reading them all in a row beats picking them. */
 const selectiveShareMax = 0.25;
@@ -47,7 +50,13 @@ export class ChannelIndex {
   readonly #byChannel = new Map<string, IndexEntry>();
   /** The entries that each wildcard pattern selects, and how many entries were looked at to know. */
   readonly #selected = new Map<Pattern, { entries: IndexEntry[]; seen: number }>();
+  /** Where chunks begin, or are missing, that cannot be read. Whatever pattern is read, it may be in there. */
+  #holes: readonly Offset[] = [];
   #chunks = 0;
+
+  addHole(first: Offset): void {
+    this.#holes = [...this.#holes, first];
+  }
 
   add({ first, messages }: Chunk): void {
     this.#chunks++;
@@ -67,14 +76,14 @@ export class ChannelIndex {
   }
 
   /**
-   * The chunks after an offset that hold what a pattern selects, oldest first: the next few, or `"all"` where
-   * reading every chunk is the better plan. `from` is the first offset of the chunk to start with.
+   * The chunks after an offset that hold what a pattern selects, or that cannot be read, oldest first: the next few, or
+   * `"all"` where reading every chunk is the better plan. `from` is the first offset of the chunk to start with.
    */
   plan(pattern: Pattern, from: Offset): readonly Offset[] | "all" {
     const entries = this.#select(pattern);
     const postings = entries.reduce((sum, entry) => sum + entry.chunks, 0);
     if (postings > this.#chunks * selectiveShareMax) return "all";
-    const next = new Set<Offset>();
+    const next = new Set(this.#holes.filter((hole) => hole >= from));
     for (const entry of entries) {
       const start = chunkFrom(entry, from);
       const end = Math.min(start + planChunksMax, entry.chunks);
@@ -90,24 +99,27 @@ export class ChannelIndex {
 
   encode(): Buffer {
     const base = this.#entries[0]?.posting(0) ?? (0 as Offset);
-    const head: Head = { chunks: this.#chunks, base, rows: this.#entries.map(entryRow) };
+    const head: Head = { chunks: this.#chunks, base, rows: this.#entries.map(entryRow), ...holesOf(this.#holes) };
     const text = Buffer.from(JSON.stringify(head));
     const columns = this.#entries.reduce((sum, entry) => sum + columnBytes(entry), 0);
     const value = Buffer.allocUnsafe(preambleBytes + text.length + columns);
     value.writeUInt32LE(formatVersion, 0);
-    value.writeUInt32LE(text.length, 4);
+    value.writeUInt32LE(text.length, 8);
     let at = preambleBytes + text.copy(value, preambleBytes);
     for (const entry of this.#entries) at = writeColumns(entry, value, at, base);
+    value.writeUInt32LE(crc32(value.subarray(8)), 4);
     return value;
   }
 
-  /** Reads an index; `undefined` where it is of another format, and the segment must be read instead. */
+  /** Reads an index; `undefined` where it is of another format or damaged, and the segment must be read instead. */
   static decode(value: Buffer): ChannelIndex | undefined {
-    if (value.readUInt32LE(0) !== formatVersion) return undefined;
-    let at = preambleBytes + value.readUInt32LE(4);
-    const { chunks, base, rows } = JSON.parse(value.toString("utf8", preambleBytes, at)) as Head;
+    const isWhole = value.length > preambleBytes && value.readUInt32LE(4) === crc32(value.subarray(8));
+    if (!isWhole || value.readUInt32LE(0) !== formatVersion) return undefined;
+    let at = preambleBytes + value.readUInt32LE(8);
+    const { chunks, base, rows, holes = [] } = JSON.parse(value.toString("utf8", preambleBytes, at)) as Head;
     const index = new ChannelIndex();
     index.#chunks = chunks;
+    index.#holes = holes;
     for (const row of rows) {
       const entry = index.#put(new StoredEntry(row, value, at, base));
       at += columnBytes(entry);
@@ -148,6 +160,10 @@ export class ChannelIndex {
 
 /** Patterns whose selection one index remembers. */
 const patternsMax = 1_000;
+
+function holesOf(holes: readonly Offset[]): Pick<Head, "holes"> {
+  return holes.length === 0 ? {} : { holes };
+}
 
 function countAfter(entry: IndexEntry, chunk: Offset | undefined): number {
   if (chunk === undefined) return entry.count;

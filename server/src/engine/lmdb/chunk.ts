@@ -39,6 +39,12 @@ export interface ChunkOrigin {
   readonly id: string | undefined;
 }
 
+/** A chunk, and its bytes. */
+export interface EncodedChunk {
+  readonly chunk: Chunk;
+  readonly value: Buffer;
+}
+
 /** A chunk whose bytes are not what was written. */
 export class ChunkCorrupt extends Error {}
 
@@ -65,7 +71,7 @@ export function cutIntoChunks(accepted: readonly Accepted[]): readonly (readonly
 }
 
 /** Writes a chunk; `messages` of the one returned share memory with what goes to disk. */
-export function encodeChunk(accepted: readonly Accepted[], time: number): { chunk: Chunk; value: Buffer } {
+export function encodeChunk(accepted: readonly Accepted[], time: number): EncodedChunk {
   const messages = writeTexts(accepted, time);
   const names = new Names();
   const channelIndexes = messages.channels.map((channel) => names.index(channel));

@@ -1,9 +1,15 @@
 /** Opens LMDB environments the one way that keeps the promises of this engine. */
 import { open, type RootDatabase } from "lmdb";
+import { DataDamagedError, prepareDataFile } from "./data-file.ts";
 
 export type Environment = RootDatabase<Buffer, number>;
 
+/** Address space, not a quota. Without it the map grows by remapping. */
+const mapBytes = 64 * 1_024 ** 3;
+
+/** Throws what the system says, or a DataDamagedError. */
 export function openEnvironment(path: string): Environment {
+  prepareDataFile(path, mapBytes);
   // Named first, because the types do not know `safeRestore`.
   const options = {
     path,
@@ -18,8 +24,7 @@ export function openEnvironment(path: string): Environment {
     // Batching whatever one turn writes makes promises of its own, and a failed commit rejects one that nobody can
     // handle. What belongs together is put into a `batch`.
     eventTurnBatching: false,
-    // Address space, not a quota. Without it the map grows by remapping.
-    mapSize: 64 * 1_024 ** 3,
+    mapSize: mapBytes,
     maxReaders: 1_024,
     maxDbs: 8,
   };
@@ -36,5 +41,24 @@ export async function flushed<T>(write: Promise<T>): Promise<T> {
   } catch (error) {
     const { commitError } = error as { readonly commitError?: Promise<unknown> };
     throw commitError === undefined ? error : await commitError.catch((reason: unknown) => reason);
+  }
+}
+
+/** Corrupted; page not found; invalid; version mismatch; and a transaction that has met one of these already. */
+const damageCodes: readonly unknown[] = [-30_796, -30_797, -30_793, -30_794, -30_782];
+
+/** Whether an error says that what is stored is not as it was written. */
+export function isDamage(error: unknown): boolean {
+  if (error instanceof DataDamagedError || error instanceof SyntaxError) return true;
+  return damageCodes.includes((error as { readonly code?: unknown }).code);
+}
+
+/** Reads what is in a folder. Where it is damaged, the error says which folder that is. */
+export async function readingFrom<T>(path: string, read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof DataDamagedError || !isDamage(error)) throw error;
+    throw new DataDamagedError(path, (error as Error).message, { cause: error });
   }
 }

@@ -14,11 +14,12 @@ import { alone } from "../alone.ts";
 import type { Engine, Health, Log, NamespacePolicy, Peers } from "../engine.ts";
 import { MemoryLog } from "../memory/memory-log.ts";
 import { Catalog } from "./catalog.ts";
-import { type Environment, openEnvironment } from "./environment.ts";
+import { type Environment, openEnvironment, readingFrom } from "./environment.ts";
 import { LmdbLog } from "./lmdb-log.ts";
 import { LmdbState } from "./lmdb-state.ts";
 import { DataLock } from "./lock.ts";
 import { diskFreeBytes, type FreeBytes, Room } from "./room.ts";
+import { Trouble } from "./trouble.ts";
 
 export interface LmdbEngineParts {
   /** The folder of the data, created where it is missing. */
@@ -40,17 +41,22 @@ export class LmdbEngine implements Engine {
   readonly #lock: DataLock;
   readonly #environment: Environment;
   readonly #room: Room;
+  readonly #trouble: Trouble;
   readonly #logs: (LmdbLog | MemoryLog)[] = [];
-  /** After a write that failed. */
-  #failed = false;
 
   static async open(parts: LmdbEngineParts): Promise<LmdbEngine> {
     // What lies in it is nobody else's on this machine.
     await mkdir(parts.data, { recursive: true, mode: 0o700 });
     const lock = await DataLock.take(parts.data);
     const room = new Room(parts.data, parts.clock, parts.freeBytes ?? diskFreeBytes);
-    await room.watch();
-    return new LmdbEngine(parts, lock, room);
+    try {
+      await room.watch();
+      return await readingFrom(join(parts.data, "state"), () => new LmdbEngine(parts, lock, room));
+    } catch (error) {
+      room.stop();
+      await lock.release();
+      throw error;
+    }
   }
 
   private constructor(parts: LmdbEngineParts, lock: DataLock, room: Room) {
@@ -58,8 +64,8 @@ export class LmdbEngine implements Engine {
     this.#lock = lock;
     this.#room = room;
     this.#environment = openEnvironment(join(parts.data, "state"));
-    const explain = (error: unknown) => room.explain(error);
-    this.state = new LmdbState({ environment: this.#environment, clock: parts.clock, explain });
+    this.#trouble = new Trouble({ ...parts, room });
+    this.state = new LmdbState({ environment: this.#environment, clock: parts.clock, trouble: this.#trouble });
   }
 
   async open(policy: NamespacePolicy): Promise<Log> {
@@ -69,7 +75,7 @@ export class LmdbEngine implements Engine {
   }
 
   health(): Health {
-    return { writable: !this.#failed && !this.#room.full, freeBytes: this.#room.free };
+    return { writable: !this.#trouble.isFatal && !this.#room.full, freeBytes: this.#room.free };
   }
 
   async close(): Promise<void> {
@@ -82,16 +88,16 @@ export class LmdbEngine implements Engine {
 
   #openOnDisk(policy: NamespacePolicy): Promise<LmdbLog> {
     const records = this.#environment.openDB<Buffer, string>({ name: "catalog", encoding: "binary" });
-    return LmdbLog.open({
-      ...this.#parts,
-      policy,
-      folder: join(this.#parts.data, "logs", policy.namespace),
-      catalog: new Catalog(records, policy.namespace),
-      room: this.#room,
-      fatal: (error) => {
-        this.#failed = true;
-        this.#parts.fatal(error);
-      },
-    });
+    // What a log finds damaged of its own, it names itself.
+    const open = () =>
+      LmdbLog.open({
+        ...this.#parts,
+        policy,
+        folder: join(this.#parts.data, "logs", policy.namespace),
+        catalog: new Catalog(records, policy.namespace),
+        room: this.#room,
+        trouble: this.#trouble,
+      });
+    return readingFrom(join(this.#parts.data, "state"), open);
   }
 }

@@ -2,7 +2,7 @@
  * The log of a namespace on disk. Appends are committed in groups and answered after the flush; readers see what is
  * durable and nothing else.
  */
-import { type DogearError, type Durability, dogearError, matcher, type Offset, type Pattern } from "@dogear/shared";
+import { DogearError, type Durability, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
@@ -31,11 +31,12 @@ import type { Removed } from "../removed.ts";
 import { Tail } from "../tail.ts";
 import type { Catalog, Facts } from "./catalog.ts";
 import { ChannelIndex } from "./channel-index.ts";
-import { type Chunk, cutIntoChunks, encodeChunk } from "./chunk.ts";
+import { type Chunk, cutIntoChunks, type EncodedChunk, encodeChunk } from "./chunk.ts";
 import { recover } from "./recovery.ts";
 import type { Room } from "./room.ts";
 import { Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
+import type { Trouble } from "./trouble.ts";
 
 export interface LmdbLogParts {
   readonly policy: NamespacePolicy;
@@ -46,8 +47,7 @@ export interface LmdbLogParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly room: Room;
-  /** Called with a commit error that nothing can be done about. The process must stop: the disk is not to be trusted. */
-  readonly fatal: (error: unknown) => void;
+  readonly trouble: Trouble;
 }
 
 /** A segment is rolled at an eighth of what retention keeps, within these bounds. */
@@ -200,30 +200,37 @@ export class LmdbLog implements Log {
   }
 
   async #commit(drafts: readonly Draft[]): Promise<readonly Appended[]> {
+    this.#parts.trouble.check();
     await this.#segments.settled();
+    await this.#onDisk(async () => this.#rollIfFull());
     this.#time = Math.max(this.#time, this.#parts.clock.now());
     const first = (this.#newest + 1) as Offset;
     const memory = { producers: this.#producers, ids: this.#ids };
     const { accepted, answers, settle } = admit(drafts, first, this.#time, memory);
-    if (accepted.length === 0) {
-      // A draft that its id gave away has used up its number.
-      settle();
-      return answers;
-    }
     const written = cutIntoChunks(accepted).map((run) => encodeChunk(run, this.#time));
+    if (written.length > 0) await this.#onDisk(() => this.#write(written, accepted.length));
+    // Also where nothing was accepted: a draft that its id gave away has used up its number.
+    settle();
+    for (const { chunk } of written) this.#appended(chunk);
+    return answers;
+  }
+
+  /** Does what may fail because of the disk. */
+  async #onDisk(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof DogearError) throw error;
+      throw await this.#parts.trouble.meet(`log of ${this.#parts.policy.namespace}`, error);
+    }
+  }
+
+  async #write(written: readonly EncodedChunk[], count: number): Promise<void> {
     const { room, clock, metrics } = this.#parts;
     room.take(written.reduce((sum, { value }) => sum + value.length, 0));
     const begun = clock.monotonic();
-    try {
-      await this.#segments.open.append(written);
-    } catch (error) {
-      throw await this.#commitFailed(error);
-    }
-    metrics.committed(accepted.length, clock.monotonic() - begun);
-    settle();
-    for (const { chunk } of written) this.#appended(chunk);
-    this.#rollIfFull();
-    return answers;
+    await this.#segments.open.append(written);
+    metrics.committed(count, clock.monotonic() - begun);
   }
 
   #appended(chunk: Chunk): void {
@@ -237,21 +244,12 @@ export class LmdbLog implements Log {
     this.#tail.push(chunk.messages, chunk.last);
   }
 
-  async #commitFailed(error: unknown): Promise<DogearError> {
-    const { room, logger, policy, fatal } = this.#parts;
-    const explained = await room.explain(error);
-    if (explained !== undefined) return explained;
-    logger.error("log.commit-failed", { namespace: policy.namespace, error });
-    fatal(error);
-    return dogearError("unavailable", undefined, { cause: error });
-  }
-
+  /**
+   * Begins another segment. Between commits only: what goes into one segment must not be counted to the next. And before
+   * one, so that where it fails nothing more is written than the next segment begins with.
+   */
   #rollIfFull(): void {
-    const { bytes, ageMs } = this.#parts.policy.retention;
-    const { bytes: size, firstTime } = this.#segments.openInfo;
-    const sizeMax = Math.min(segmentBytesMax, Math.max(segmentBytesMin, (bytes ?? Infinity) / segmentShare));
-    const oldAge = (ageMs ?? Infinity) / segmentShare;
-    if (size === 0 || (size < sizeMax && this.#parts.clock.now() - firstTime < oldAge)) return;
+    if (!this.#isFull()) return;
     const next = Segment.open(this.#parts.folder, (this.#newest + 1) as Offset);
     this.#index = new ChannelIndex();
     next.useIndex(this.#index);
@@ -264,11 +262,20 @@ export class LmdbLog implements Log {
     });
   }
 
+  #isFull(): boolean {
+    const { bytes, ageMs } = this.#parts.policy.retention;
+    const { bytes: size, firstTime } = this.#segments.openInfo;
+    const sizeMax = Math.min(segmentBytesMax, Math.max(segmentBytesMin, (bytes ?? Infinity) / segmentShare));
+    const oldAge = (ageMs ?? Infinity) / segmentShare;
+    return size > 0 && (size >= sizeMax || this.#parts.clock.now() - firstTime >= oldAge);
+  }
+
   #scheduleUpkeep(): void {
     this.#cancelUpkeep = this.#parts.clock.after(upkeepMs, () => {
       if (this.#closed) return;
-      this.#rollIfFull();
       this.#doUpkeep(async () => {
+        // A commit of nothing: it rolls.
+        if (this.#isFull()) await this.#commits.submit([]);
         await this.#retain();
         await this.#segments.closeIdle();
         if (this.#watermark !== this.#newest) {
@@ -281,9 +288,10 @@ export class LmdbLog implements Log {
   }
 
   #doUpkeep(work: () => Promise<void>): void {
+    const { trouble, policy } = this.#parts;
     this.#upkeep = (this.#upkeep ?? Promise.resolve()).then(work).catch(async (error: unknown) => {
-      // A full disk only delays upkeep. Anything else is a disk that is not to be trusted.
-      if ((await this.#parts.room.explain(error)) === undefined) this.#parts.fatal(error);
+      // A full disk only delays upkeep.
+      await trouble.meet(`upkeep of ${policy.namespace}`, error);
     });
   }
 

@@ -9,7 +9,6 @@
  * one did not.) Comparing here is safe: nobody else writes to this folder (`lock.ts`), one commit is in flight at a
  * time, and what it stored can be read by the next.
  */
-import type { DogearError } from "@dogear/shared";
 import type { Database } from "lmdb";
 import type { Clock } from "../../runtime/clock.ts";
 import { checkChanges } from "../changes.ts";
@@ -17,12 +16,12 @@ import { CommitQueue } from "../commit-queue.ts";
 import type { Change, Changed, Entry, KeyedEntry, State } from "../engine.ts";
 import { Watchers } from "../watchers.ts";
 import { type Environment, flushed } from "./environment.ts";
+import type { Trouble } from "./trouble.ts";
 
 export interface LmdbStateParts {
   readonly environment: Environment;
   readonly clock: Clock;
-  /** Says what a failed write means, if it is more than LMDB says of it. */
-  readonly explain: (error: unknown) => Promise<DogearError | undefined>;
+  readonly trouble: Trouble;
 }
 
 /** What one commit makes of a record. */
@@ -91,6 +90,7 @@ export class LmdbState implements State {
   }
 
   async #commit(calls: readonly (readonly Change[])[]): Promise<readonly (readonly number[] | undefined)[]> {
+    this.#parts.trouble.check();
     const staged = new Map<string, Staged>();
     const answers = calls.map((changes) =>
       changes.every((change) => this.#isExpected(change, staged))
@@ -129,7 +129,7 @@ export class LmdbState implements State {
     try {
       await flushed(written);
     } catch (error) {
-      throw (await this.#parts.explain(error)) ?? error;
+      throw await this.#parts.trouble.meet("state", error);
     }
     this.#reserved = reserved;
   }

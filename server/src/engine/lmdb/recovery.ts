@@ -2,6 +2,7 @@
  * Opens the segments of a log after whatever happened to them: rebuilds what is kept in memory, verifies what the
  * crash may have touched, and says what it kept and what it lost.
  */
+import { join } from "node:path";
 import type { Epoch, Offset } from "@dogear/shared";
 import type { Chance } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -11,8 +12,18 @@ import type { RecentIds } from "../recent-ids.ts";
 import type { Catalog, Facts } from "./catalog.ts";
 import { ChannelIndex } from "./channel-index.ts";
 import type { Chunk } from "./chunk.ts";
-import { Segment } from "./segment.ts";
-import { type SegmentInfo, Segments, segmentBytes } from "./segments.ts";
+import { DataDamagedError } from "./data-file.ts";
+import { readingFrom } from "./environment.ts";
+import { Segment, segmentName } from "./segment.ts";
+import { type SegmentInfo, Segments, segmentFile } from "./segments.ts";
+
+/** A log without what is known of it: cursors are gone, and with them every reader's place. */
+export class StateLostError extends DataDamagedError {
+  constructor(folder: string) {
+    super(folder, "there is a log, and nothing in the folder state says what it is");
+    this.name = "StateLostError";
+  }
+}
 
 export interface Recovered {
   readonly segments: Segments;
@@ -32,42 +43,60 @@ interface Recovery {
 }
 
 export async function recover(recovery: Recovery): Promise<Recovered> {
-  const { folder, catalog, chance } = recovery;
+  const { folder, catalog, chance, logger } = recovery;
   const stored = catalog.facts();
   const found = (await Segments.list(folder)).filter((first) => first >= (stored?.oldest ?? 0));
   const lineage = [...(stored?.lineage ?? [{ epoch: chance.id() as Epoch, first: 1 as Offset }])];
   const openFirst = found.at(-1) ?? stored?.oldest ?? (1 as Offset);
-  const open = Segment.open(folder, openFirst);
-
-  const { index, first: firstChunk, last: lastChunk, cut, origins } = await scanOpen(recovery, open);
+  const open = await openSegment(folder, openFirst);
+  const {
+    index,
+    first: firstChunk,
+    last: lastChunk,
+    unreadable,
+    origins,
+  } = await readingFrom(open.path, () => scanOpen(recovery, open));
   open.useIndex(index);
+  if (stored === undefined && (found.length > 1 || firstChunk !== undefined)) throw new StateLostError(folder);
+  const foundFirst = found[0];
+  if (stored !== undefined && foundFirst !== undefined && foundFirst > stored.oldest) {
+    const range = { offset: stored.oldest, through: foundFirst - 1 };
+    logger.error("log.corrupt", { namespace: recovery.namespace, ...range, why: "it is missing" });
+  }
   const newest = lastChunk?.last ?? ((openFirst - 1) as Offset);
-  const began = newEra(recovery, newest, cut);
+  const began = newEra(recovery, newest, unreadable[0]);
   if (began !== undefined) lineage.push(began);
 
-  const infos = await sealedInfos(folder, found.slice(0, -1), openFirst);
+  const infos = await sealedInfos(recovery, found.slice(0, -1), openFirst);
   const before = infos.at(-1)?.lastTime ?? 0;
   infos.push({
     first: openFirst,
     last: newest,
-    bytes: found.length === 0 ? 0 : await segmentBytes(folder, openFirst),
+    bytes: found.length === 0 ? 0 : (await segmentFile(folder, openFirst)).bytes,
     firstTime: firstChunk?.time ?? before,
     lastTime: lastChunk?.time ?? before,
     counts: new Map(),
   });
   await rememberOrigins(recovery, found.slice(0, -1), open, origins);
 
-  const facts = { lineage, oldest: infos[0]?.first ?? openFirst, removedFloor: stored?.removedFloor ?? (0 as Offset) };
+  // As it was stored: where segments are missing at the beginning, what they held is lost and was not removed.
+  const oldest = stored?.oldest ?? openFirst;
+  const facts = { lineage, oldest, removedFloor: stored?.removedFloor ?? (0 as Offset) };
   await catalog.storeFacts(facts);
-  return { segments: await Segments.start(folder, infos, open), facts };
+  // Only now, so that a crash in between does not hide that the log was cut.
+  for (const offset of unreadable) await open.setAside(offset);
+  const damaged = (first: Offset, error: unknown) => {
+    logger.error("log.corrupt", { namespace: recovery.namespace, offset: first, why: "its segment is damaged", error });
+  };
+  return { segments: Segments.start(folder, infos, open, damaged), facts };
 }
 
 interface OpenScan {
   readonly index: ChannelIndex;
   readonly first: Chunk | undefined;
   readonly last: Chunk | undefined;
-  /** Where the end was cut off, if it could not be read. */
-  readonly cut: Offset | undefined;
+  /** What cannot be read at the end, which is to be cut off. */
+  readonly unreadable: readonly Offset[];
   readonly origins: readonly Origins[];
 }
 
@@ -75,7 +104,7 @@ interface OpenScan {
 type Origins = Pick<Chunk, "origins" | "time">;
 
 /** Verifies the open segment. A hole with good chunks after it stays a hole; an unreadable end is cut off. */
-async function scanOpen({ namespace, logger }: Recovery, open: Segment): Promise<OpenScan> {
+function scanOpen({ namespace, logger }: Recovery, open: Segment): OpenScan {
   const index = new ChannelIndex();
   let first: Chunk | undefined;
   let last: Chunk | undefined;
@@ -83,6 +112,7 @@ async function scanOpen({ namespace, logger }: Recovery, open: Segment): Promise
   const origins: Origins[] = [];
   for (const scanned of open.scan()) {
     if ("chunk" in scanned) {
+      for (const hole of unreadable) index.addHole(hole);
       index.add(scanned.chunk);
       origins.push({ origins: scanned.chunk.origins, time: scanned.chunk.time });
       first ??= scanned.chunk;
@@ -93,8 +123,7 @@ async function scanOpen({ namespace, logger }: Recovery, open: Segment): Promise
       logger.error("log.corrupt", { namespace, offset: scanned.corrupt, why: scanned.why });
     }
   }
-  for (const offset of unreadable) await open.setAside(offset);
-  return { index, first, last, cut: unreadable[0], origins };
+  return { index, first, last, unreadable, origins };
 }
 
 /** A log that lost its end goes on under a new epoch, so that no offset ever names two messages. */
@@ -111,24 +140,43 @@ function newEra(
   return era;
 }
 
-async function sealedInfos(folder: string, firsts: readonly Offset[], end: Offset): Promise<SegmentInfo[]> {
+function openSegment(folder: string, first: Offset): Promise<Segment> {
+  return readingFrom(join(folder, segmentName(first)), () => Segment.open(folder, first));
+}
+
+async function sealedInfos(recovery: Recovery, firsts: readonly Offset[], end: Offset): Promise<SegmentInfo[]> {
   const infos: SegmentInfo[] = [];
   for (const [i, first] of firsts.entries()) {
-    const segment = Segment.open(folder, first);
-    // A crash may have come between opening the next segment and sealing this one.
-    if (!segment.sealed) await segment.seal();
-    const last = ((firsts[i + 1] ?? end) - 1) as Offset;
-    infos.push({
-      first,
-      last,
-      bytes: await segmentBytes(folder, first),
-      firstTime: segment.timeAt(first) ?? 0,
-      lastTime: segment.timeAt(last) ?? 0,
-      counts: new Map(),
-    });
+    const segment = await openSegment(recovery.folder, first);
+    infos.push(
+      await readingFrom(segment.path, () => sealedInfo(recovery, segment, ((firsts[i + 1] ?? end) - 1) as Offset)),
+    );
     await segment.close();
   }
   return infos;
+}
+
+/** `end` is where the next one says that it ends. */
+async function sealedInfo(
+  { namespace, folder, logger }: Recovery,
+  segment: Segment,
+  end: Offset,
+): Promise<SegmentInfo> {
+  const { first } = segment;
+  // A crash may have come between opening the next segment and sealing this one.
+  if (!segment.sealed) await segment.seal();
+  const last = segment.last ?? end;
+  if (last < end) logger.error("log.corrupt", { namespace, offset: last + 1, through: end, why: "it is missing" });
+  const { bytes, writtenAt } = await segmentFile(folder, first);
+  return {
+    first,
+    last: Math.min(last, end) as Offset,
+    bytes,
+    // Never too early, or retention would remove what can still be read.
+    firstTime: segment.timeAt(first) ?? writtenAt,
+    lastTime: segment.timeAt(last) ?? writtenAt,
+    counts: new Map(),
+  };
 }
 
 /** Reads back who published what, from the newest snapshot of producers on and as far back as ids are remembered. */
@@ -144,12 +192,14 @@ async function rememberOrigins(
   const reachesBack = () =>
     earliest.producers() !== undefined && (earliest.timeAt(earliest.first) ?? Number.POSITIVE_INFINITY) < idsSince;
   for (let i = sealed.length - 1; i >= 0 && !reachesBack(); i--) {
-    earliest = Segment.open(folder, sealed[i] as Offset);
+    earliest = await openSegment(folder, sealed[i] as Offset);
     chain.unshift(earliest);
   }
   for (const segment of chain) {
-    producers.restore(segment.producers() ?? []);
-    for (const scanned of segment.scan()) if ("chunk" in scanned) remember(recovery, scanned.chunk);
+    await readingFrom(segment.path, () => {
+      producers.restore(segment.producers() ?? []);
+      for (const scanned of segment.scan()) if ("chunk" in scanned) remember(recovery, scanned.chunk);
+    });
     await segment.close();
   }
   producers.restore(open.producers() ?? []);

@@ -12,7 +12,7 @@ import { Messages } from "../messages.ts";
 import { countMatching, remembering, type Stretch } from "../page.ts";
 import type { ProducerRecord } from "../producers.ts";
 import { ChannelIndex } from "./channel-index.ts";
-import { type Chunk, ChunkCorrupt, decodeChunk } from "./chunk.ts";
+import { type Chunk, ChunkCorrupt, decodeChunk, type EncodedChunk } from "./chunk.ts";
 import { type Environment, flushed, openEnvironment } from "./environment.ts";
 
 /** What a scan of a segment finds. */
@@ -45,12 +45,18 @@ export class Segment {
   }
 
   /** Adds chunks in one transaction and resolves once they are flushed. */
-  async append(chunks: readonly { readonly chunk: Chunk; readonly value: Buffer }[]): Promise<void> {
+  async append(chunks: readonly EncodedChunk[]): Promise<void> {
     await flushed(
       this.#chunks.batch(() => {
         for (const { chunk, value } of chunks) void this.#chunks.put(chunk.first, value);
       }),
     );
+  }
+
+  /** The last offset it holds; the one before it begins where it holds none, and nothing where that cannot be read. */
+  get last(): Offset | undefined {
+    const key = this.#keyAtOrBefore(Number.MAX_SAFE_INTEGER as Offset);
+    return key === undefined ? ((this.first - 1) as Offset) : this.#read(key)?.last;
   }
 
   /** The time of the first chunk at or before an offset, or of the first one. */
@@ -69,17 +75,18 @@ export class Segment {
   /** Stretches after an offset up to `end`, the chunks that hold nothing of the pattern left out where that is quicker. */
   *stretches(pattern: Pattern, after: Offset, end: Offset): Generator<Stretch> {
     let at = after;
-    let next = this.#keyAtOrBefore((after + 1) as Offset) ?? this.#keyAfter(after);
-    while (next !== undefined && at < end) {
-      const plan = this.index().plan(pattern, next);
+    let from = this.#keyAtOrBefore((after + 1) as Offset) ?? this.first;
+    while (at < end) {
+      const plan = this.index().plan(pattern, from);
       if (plan === "all") return yield* this.all(at, end);
+      if (plan.length === 0) break;
       for (const first of plan) {
         const stretch = this.#stretch(first, end);
+        if (stretch.through <= at) continue;
         yield stretch;
         at = stretch.through;
       }
-      if (plan.length === 0) break;
-      next = this.#keyAfter(at);
+      from = (Math.max(at, plan.at(-1) as Offset) + 1) as Offset;
     }
     if (at < end) yield { messages: Messages.none, through: end };
   }
@@ -106,17 +113,15 @@ export class Segment {
     return messages === undefined ? later : later + countMatching(messages, after, remembering(matcher(pattern)));
   }
 
-  /** Reads the segment from the start and checks every chunk. */
+  /** Reads the segment from the start, checks every chunk, and notices where one is missing. */
   *scan(): Generator<Scanned> {
-    let next = this.#keyAfter(0 as Offset);
-    while (next !== undefined) {
-      try {
-        yield { chunk: this.#decode(next) };
-      } catch (error) {
-        if (!(error instanceof ChunkCorrupt)) throw error;
-        yield { corrupt: next, why: error.message };
-      }
-      next = this.#keyAfter(next);
+    let expected: Offset | undefined = this.first;
+    for (let next = this.#keyAfter(0 as Offset); next !== undefined; next = this.#keyAfter(next)) {
+      if (expected !== undefined && next > expected) yield { corrupt: expected, why: "it is missing" };
+      const scanned = this.#scanned(next);
+      yield scanned;
+      // How far one goes that cannot be read, nobody knows.
+      expected = "chunk" in scanned ? ((scanned.chunk.last + 1) as Offset) : undefined;
     }
   }
 
@@ -197,9 +202,21 @@ export class Segment {
     return chunk;
   }
 
+  #scanned(first: Offset): Scanned {
+    try {
+      return { chunk: this.#decode(first) };
+    } catch (error) {
+      if (!(error instanceof ChunkCorrupt)) throw error;
+      return { corrupt: first, why: error.message };
+    }
+  }
+
   #rebuiltIndex(): ChannelIndex {
     const index = new ChannelIndex();
-    for (const scanned of this.scan()) if ("chunk" in scanned) index.add(scanned.chunk);
+    for (const scanned of this.scan()) {
+      if ("chunk" in scanned) index.add(scanned.chunk);
+      else index.addHole(scanned.corrupt);
+    }
     return index;
   }
 

@@ -11,6 +11,7 @@ import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Channel, Offset, Pattern } from "@dogear/shared";
 import type { Stretch } from "../page.ts";
+import { isDamage } from "./environment.ts";
 import { Segment, segmentName } from "./segment.ts";
 
 /** What is known of a segment without opening it. */
@@ -39,9 +40,16 @@ export class Segments {
   /** Sealed segments that are open, least recently read first. */
   readonly #sealed = new Map<Offset, Segment>();
   #open: Segment;
+  readonly #damaged: (first: Offset, error: unknown) => void;
   #closing: Promise<void> | undefined;
 
-  private constructor(folder: string, infos: SegmentInfo[], open: Segment) {
+  private constructor(
+    folder: string,
+    infos: SegmentInfo[],
+    open: Segment,
+    damaged: (first: Offset, error: unknown) => void,
+  ) {
+    this.#damaged = damaged;
     this.#folder = folder;
     this.#infos = infos;
     this.#open = open;
@@ -59,8 +67,14 @@ export class Segments {
       .map((name) => Number(name) as Offset);
   }
 
-  static async start(folder: string, infos: readonly SegmentInfo[], open: Segment): Promise<Segments> {
-    return new Segments(folder, [...infos], open);
+  /** `damaged` is told of segments that cannot be read. */
+  static start(
+    folder: string,
+    infos: readonly SegmentInfo[],
+    open: Segment,
+    damaged: (first: Offset, error: unknown) => void,
+  ): Segments {
+    return new Segments(folder, [...infos], open, damaged);
   }
 
   get open(): Segment {
@@ -132,9 +146,23 @@ export class Segments {
         at = (first - 1) as Offset;
         yield { messages: undefined, through: at };
       }
-      const segment = this.#segment(first);
-      yield* pattern === "everything" ? segment.all(at, last) : segment.stretches(pattern, at, last);
+      for (const stretch of this.#readable(first, pattern, at, last)) {
+        yield stretch;
+        at = stretch.through;
+      }
       at = last;
+    }
+  }
+
+  /** What can be read of a segment; where LMDB finds it damaged, the rest of it is a hole. */
+  *#readable(first: Offset, pattern: Pattern | "everything", after: Offset, last: Offset): Generator<Stretch> {
+    try {
+      const segment = this.#segment(first);
+      yield* pattern === "everything" ? segment.all(after, last) : segment.stretches(pattern, after, last);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#damaged(first, error);
+      yield { messages: undefined, through: last };
     }
   }
 
@@ -228,7 +256,8 @@ export class Segments {
   }
 }
 
-/** What a segment takes on disk. */
-export async function segmentBytes(folder: string, first: Offset): Promise<number> {
-  return (await stat(join(folder, segmentName(first), "data.mdb"))).size;
+/** What a segment takes on disk, and when it was written to last. */
+export async function segmentFile(folder: string, first: Offset): Promise<{ bytes: number; writtenAt: number }> {
+  const { size, mtimeMs } = await stat(join(folder, segmentName(first), "data.mdb"));
+  return { bytes: size, writtenAt: mtimeMs };
 }
