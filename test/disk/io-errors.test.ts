@@ -3,7 +3,8 @@
  * come to its end without a failure. A hub may refuse and it may die, saying why; it may not confirm what is not so. Started
  * again on a disk that works, it has all that it ever confirmed, and goes on.
  *
- * The short tier takes a sample. `DISK_FAILURES` says how many, `DISK_FAILURES=all` takes all of them, `DISK_SEED` repeats a sample.
+ * The short tier takes a sample. `DISK_FAILURES` says how many, `DISK_FAILURES=all` takes all of them, `DISK_SEED` repeats a sample
+ * and `DISK_FAULT` a single failure, such as "eio:any:51".
  */
 import { join } from "node:path";
 import { expect, onTestFailed, test } from "vitest";
@@ -11,7 +12,7 @@ import { explain } from "../checker/violation.ts";
 import { seeded } from "../crash/load.ts";
 import { hubOf, launchHub } from "../support/hub-process.ts";
 import { freePorts } from "../support/ports.ts";
-import type { ChildProcess, Exit } from "../support/process.ts";
+import type { Exit } from "../support/process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { Clients } from "./clients.ts";
 import { readTrace, shimLibrary, shimmed, type TracedCall } from "./shim.ts";
@@ -24,12 +25,12 @@ const seed = Number(process.env.DISK_SEED ?? Date.now() % 1_000_000);
 const config = { namespaces: { default: { retention: { bytes: 1_000_000 } } } };
 
 /** What a hub says that ends because of its disk. */
-const lastWords = /^dogear: The (log|data) cannot be (written any more|kept|opened)/m;
+const lastWords = /dogear: The (log|data) (cannot|in \S+ cannot) be /;
 
 interface Run {
   /** The calls of the hub whose disk failed. */
   readonly calls: readonly TracedCall[];
-  readonly met: boolean;
+  readonly fault: TracedCall | undefined;
   /** How that hub ended, where it did by itself. */
   readonly exit: Exit | undefined;
   readonly stderr: string;
@@ -41,20 +42,37 @@ test.skipIf(library === undefined)(
   async () => {
     onTestFailed(() => console.error(`Repeat it with DISK_SEED=${seed}`));
     const whole = await run(undefined);
-    expect(whole).toMatchObject({ met: false, exit: undefined, violations: "" });
-    const count = whole.calls.filter(({ call }) => call !== "fault").length;
-
-    for (const fault of faults(count)) {
-      const { met, exit, stderr, violations, calls } = await run(fault);
-      const at = calls.find((c) => c.call === "fault");
-      console.log(fault, met, at?.path, exit, stderr.split("\n").filter((l) => !/access.none/.test(l)).slice(-3).join(" | "), violations);
+    expect(whole).toMatchObject({ fault: undefined, exit: undefined, violations: "" });
+    let met = 0;
+    for (const fault of faults(whole.calls.length)) {
+      const failed = await run(fault);
+      expect(failed.violations, fault).toBe("");
+      expect(complaint(failed), `${fault}, ${failed.fault?.name} of ${failed.fault?.path}`).toBe("");
+      if (failed.fault !== undefined) met++;
     }
+    console.log(`${met} of ${whole.calls.length} calls failed`);
   },
-  3_600_000,
+  sample === "all" ? 3_600_000 : 60_000 + Number(sample) * 10_000,
 );
+
+/** What is wrong with how a hub met a failure of its disk. */
+function complaint({ calls, fault, exit, stderr }: Run): string {
+  if (exit === undefined) return "";
+  // LMDB frees memory twice where it cannot open an environment (lmdb-js 3.5.6), and takes the process along.
+  if (exit.signal !== null && fault !== undefined && isBeingOpened(fault.path, calls)) return "";
+  if ((exit.code === 69 || exit.code === 70) && lastWords.test(stderr)) return "";
+  return `It ended with ${exit.code ?? exit.signal}, saying: ${stderr}`;
+}
+
+/** Whether the file at which a call failed was one that LMDB was opening: it is flushed once it is open. */
+function isBeingOpened(path: string, calls: readonly TracedCall[]): boolean {
+  const isOpen = calls.some((other) => other.call === "flush" && other.path === path && other.result >= 0);
+  return path.endsWith("/lock.mdb") || (path.endsWith("/data.mdb") && !isOpen);
+}
 
 /** At which call what happens, of so many calls. */
 function faults(count: number): readonly string[] {
+  if (process.env.DISK_FAULT !== undefined) return [process.env.DISK_FAULT];
   const random = seeded(seed);
   const wanted = sample === "all" ? count : Number(sample);
   const stride = count / wanted;
@@ -84,7 +102,7 @@ async function run(fault: string | undefined): Promise<Run> {
   await clients.close();
   await sound.stop();
   const calls = readTrace(trace);
-  return { calls, met: calls.some(({ call }) => call === "fault"), exit: exit ?? undefined, stderr, violations };
+  return { calls, fault: calls.find(({ call }) => call === "fault"), exit: exit ?? undefined, stderr, violations };
 }
 
 async function publishAll(clients: Clients): Promise<undefined> {
@@ -93,4 +111,3 @@ async function publishAll(clients: Clients): Promise<undefined> {
   for (let i = 0; i < 8; i++) await clients.publish(3, 50_000);
   await clients.publish(5);
 }
-export type { ChildProcess };

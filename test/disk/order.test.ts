@@ -1,0 +1,65 @@
+/**
+ * Nothing leaves the hub before it is on the disk: no confirmation of a publish, no message, no subscription whose cursor is
+ * not stored, no lease. Seen from between the hub and its system: every write and flush, and all that it sends, in order.
+ */
+import { join } from "node:path";
+import { connect } from "@dogear/client";
+import { expect, test } from "vitest";
+import { hubOf, launchHub } from "../support/hub-process.ts";
+import { temporaryFolder } from "../support/temp.ts";
+import { Collected } from "../support/waiting.ts";
+import { orderOf, type Watched } from "./order.ts";
+import { readTrace, shimLibrary, shimmed, type TracedCall } from "./shim.ts";
+
+const library = shimLibrary();
+const publishes = 200;
+
+const draftsIn = (text: string) => [...text.matchAll(/"draft-(\d+)"/g)].map(([, number]) => number as string);
+const confirmedIn = (text: string) =>
+  [...text.matchAll(/"is":"published","number":(\d+)/g)].map(([, number]) => number as string);
+
+const confirmations: Watched = { stored: draftsIn, sent: confirmedIn };
+const messages: Watched = { stored: draftsIn, sent: draftsIn };
+const cursors: Watched = {
+  stored: (text) => (text.includes("cursor/anonymous/reader/") ? ["cursor"] : []),
+  sent: (text) => (text.includes('"is":"subscribed"') ? ["cursor"] : []),
+};
+
+test.skipIf(library === undefined)("nothing leaves a hub before it is on the disk (G1, G3, G9, G14)", async () => {
+  const calls = await traced();
+  expect(orderOf(calls, confirmations)).toEqual({ sent: publishes, tooEarly: [] });
+  expect(orderOf(calls, messages)).toEqual({ sent: publishes, tooEarly: [] });
+  expect(orderOf(calls, cursors)).toEqual({ sent: 1, tooEarly: [] });
+
+  // The same calls without the flush of the pages, and without that of the page that points to them.
+  for (const isMissing of [isFlushOfPages, isFlushOfHead]) {
+    const without = calls.filter((call) => !isMissing(call));
+    expect(orderOf(without, confirmations).tooEarly.length).toBe(publishes);
+    expect(orderOf(without, cursors).tooEarly).toEqual(["cursor"]);
+  }
+});
+
+function isFlushOfPages({ name }: TracedCall): boolean {
+  return name === "fdatasync";
+}
+
+function isFlushOfHead({ call, name }: TracedCall): boolean {
+  return call === "flush" && name === "pwrite";
+}
+
+/** All that a hub did while somebody published, somebody read with a cursor, and somebody worked. */
+async function traced(): Promise<readonly TracedCall[]> {
+  const folder = temporaryFolder();
+  const [data, trace] = [join(folder, "data"), join(folder, "trace")];
+  const env = shimmed(library as string, { folder: data, trace, text: true });
+  const hub = await hubOf(launchHub({ data, env }));
+  const client = connect(hub.url, { subscriber: "reader" });
+  const read: Collected<unknown> = new Collected();
+  client.subscribe(">", { cursor: true, from: "earliest" }, ({ data }) => read.add(data));
+  for (let number = 1; number <= publishes; number += 5)
+    await Promise.all([0, 1, 2, 3, 4].map((i) => client.publish("a", `draft-${number + i}`)));
+  await read.reach(publishes);
+  await client.close();
+  await hub.stop();
+  return readTrace(trace);
+}
