@@ -22,7 +22,7 @@ class Story {
   readonly events: HistoryEvent[] = [];
   readonly log: Read[] = [];
   readonly finishers: string[] = [];
-  #oldest: Happened[] = [];
+  #bounds: Happened[] = [];
 
   tell(process: string, happened: Happened): this {
     this.events.push({ process, at: this.events.length, ...happened });
@@ -45,7 +45,8 @@ class Story {
 
   /** Retention has removed what comes before. */
   oldest(offset: number): this {
-    this.#oldest = [{ op: "read-oldest", kind: "ok", namespace: "default", oldest: offset as Offset, ...at(offset) }];
+    const newest = this.log.at(-1)?.offset ?? (0 as Offset);
+    this.#bounds = [{ op: "read-bounds", kind: "ok", namespace: "default", oldest: offset as Offset, newest }];
     return this;
   }
 
@@ -103,7 +104,7 @@ class Story {
   }
 
   judged(setup: Partial<Setup> = {}): string[] {
-    const end = [...this.log, ...this.#oldest].map((happened, i) => ({
+    const end = [...this.log, ...this.#bounds].map((happened, i) => ({
       process: "reader",
       at: this.events.length + i,
       ...happened,
@@ -346,6 +347,15 @@ describe("a cursor", () => {
     expect(story.violations).toEqual([]);
     story.subscribe("sub#3", durable).confirm("sub#3", 0);
     expect(story.violations).toEqual(["G9: the cursor of me in > moved back from 1 to 0."]);
+  });
+
+  test("may have been moved on by another that has it", () => {
+    const story = abc().subscribe("one", durable).confirm("one", 0).given("one", 1, "A").done("one", 1);
+    story.subscribe("two", durable).confirm("two", 1).given("two", 2, "B");
+    story.confirm("one", 2).given("one", 3, "C");
+    expect(story.violations).toEqual([
+      "G9: the cursor of me in > moved to 2, past offset 2, which nobody had finished.",
+    ]);
   });
 
   test("may move past what does not match, and repeat what was not acknowledged", () => {

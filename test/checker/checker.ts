@@ -27,6 +27,8 @@ export interface Setup {
   readonly namespaces: readonly string[];
   /** Processes that ran until everything had arrived (G13). */
   readonly finishers: readonly string[];
+  /** What was scheduled may still come, because the run was cut short; by default it must have come. */
+  readonly cutShort?: boolean;
   /** The most that an acknowledgement may claim in a namespace; anything, where it is not said. */
   readonly durability?: Readonly<Record<string, Durability>>;
   readonly groups?: Readonly<Record<string, GroupSetup>>;

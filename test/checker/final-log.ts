@@ -9,7 +9,7 @@ export class FinalLog {
   readonly #namespaces: ReadonlySet<string>;
   readonly #byPlace = new Map<string, Logged>();
   readonly #byNamespace = new Map<string, Logged[]>();
-  readonly #oldest = new Map<string, Offset>();
+  readonly #bounds = new Map<string, EventOf<"read-bounds", "ok">>();
   readonly #matching = new Map<Pattern, readonly Logged[]>();
 
   constructor(history: readonly HistoryEvent[], namespaces: readonly string[]) {
@@ -22,7 +22,7 @@ export class FinalLog {
       if (messages) messages.push(message);
       else this.#byNamespace.set(name, [message]);
     }
-    for (const event of history) if (event.op === "read-oldest") this.#oldest.set(event.namespace, event.oldest);
+    for (const event of history) if (event.op === "read-bounds") this.#bounds.set(event.namespace, event);
   }
 
   namespaceOf(name: Content["channel"] | Pattern): string {
@@ -40,7 +40,7 @@ export class FinalLog {
 
   /** Whether retention has removed what was there. */
   isRemoved(name: Content["channel"] | Pattern, offset: Offset): boolean {
-    return offset < (this.#oldest.get(this.namespaceOf(name)) ?? 0);
+    return offset < (this.#bounds.get(this.namespaceOf(name))?.oldest ?? 0);
   }
 
   matching(pattern: Pattern): readonly Logged[] {
@@ -53,9 +53,9 @@ export class FinalLog {
     return matching;
   }
 
-  /** The last offset of a pattern's namespace. */
+  /** The last offset of a pattern's namespace, as far as it is known. */
   newest(pattern: Pattern): number {
-    return Math.max(this.#of(pattern).at(-1)?.offset ?? 0, (this.#oldest.get(this.namespaceOf(pattern)) ?? 1) - 1);
+    return this.#bounds.get(this.namespaceOf(pattern))?.newest ?? this.#of(pattern).at(-1)?.offset ?? 0;
   }
 
   #of(pattern: Pattern): readonly Logged[] {

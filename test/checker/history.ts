@@ -117,8 +117,14 @@ type ReadHappened =
       readonly about: Offset;
       readonly reason: string;
     }
-  /** Retention has removed what comes before `oldest`, though the read may still know it. */
-  | { readonly op: "read-oldest"; readonly kind: "ok"; readonly namespace: string; readonly oldest: Offset };
+  /** What its log reaches to. Retention has removed what comes before `oldest`, though the read may still know it. */
+  | {
+      readonly op: "read-bounds";
+      readonly kind: "ok";
+      readonly namespace: string;
+      readonly oldest: Offset;
+      readonly newest: Offset;
+    };
 
 /** What can be in a history. */
 export type Happened =

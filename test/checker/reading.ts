@@ -48,6 +48,8 @@ class Course {
   readonly violations: Violation[] = [];
   readonly seen = new Set<string>();
   readonly gaps: EventOf<"gap", "info">[] = [];
+  /** What a durable cursor had moved past when it was confirmed again: others with the same cursor have seen to that. */
+  readonly #passed: { readonly epoch: Epoch; readonly from: Offset; readonly to: Offset }[] = [];
   readonly begins = new Map<Epoch, Offset>();
   readonly lasts = new Map<Epoch, Delivered>();
 
@@ -56,7 +58,7 @@ class Course {
     const matches = matcher(subscription.invoked.pattern);
     for (const event of subscription.events) {
       if (event.op === "gap") this.#begin(event, this.gaps.push(event) > 0);
-      else if (event.op === "subscribe" && event.kind === "ok") this.#begin(event, false);
+      else if (event.op === "subscribe" && event.kind === "ok") this.#confirm(event);
       else if (event.op === "deliver" && event.kind === "invoke") this.#deliver(event, matches(event.channel));
     }
   }
@@ -64,6 +66,18 @@ class Course {
   /** How far it came in an epoch; undefined where it never began there. */
   last(epoch: Epoch): Offset | undefined {
     return this.lasts.get(epoch)?.offset ?? this.begins.get(epoch);
+  }
+
+  isPassed({ epoch, offset }: Place): boolean {
+    return this.#passed.some((range) => range.epoch === epoch && offset > range.from && offset <= range.to);
+  }
+
+  #confirm(place: Place): void {
+    const { epoch, offset: to } = place;
+    const from = this.last(epoch);
+    if (from !== undefined && this.subscription.invoked.subscriber !== undefined)
+      this.#passed.push({ epoch, from, to });
+    this.#begin(place, false);
   }
 
   #begin({ epoch, offset }: Place, afterGap: boolean): void {
@@ -96,6 +110,7 @@ function* checkMissed(course: Course, log: FinalLog, finished: boolean): Generat
     const { epoch, offset } = message;
     const begin = course.begins.get(epoch);
     if (begin === undefined || offset <= begin || course.seen.has(placeIn(message))) continue;
+    if (course.isPassed(message)) continue;
     const gap = course.gaps.find((gap) => covers(gap, message));
     const last = course.last(epoch) ?? begin;
     if (gap !== undefined) {
