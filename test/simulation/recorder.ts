@@ -10,9 +10,11 @@ import type { Timeline } from "./timeline.ts";
 export class Recorder {
   readonly history: HistoryEvent[] = [];
   readonly #timeline: Timeline;
+  readonly #watch: (what: string) => void;
 
-  constructor(timeline: Timeline) {
+  constructor(timeline: Timeline, watch: (what: string) => void) {
     this.#timeline = timeline;
+    this.#watch = watch;
   }
 
   /** Of a process that is dead nothing can be told. */
@@ -24,30 +26,29 @@ export class Recorder {
     // No two at the same time, so that it is known which was first.
     const last = this.history.at(-1)?.at ?? 0;
     this.history.push({ process, at: Math.max(this.#timeline.now, last + 0.000_001), ...happened });
+    this.#watch(`${process} ${JSON.stringify(happened)}`);
   }
+}
 
-  /** All that was ever written, and what retention has left of it. */
-  async read(disk: Disk): Promise<void> {
-    for (const written of disk.written) this.#read(disk, written);
-    for (const [namespace, log] of disk.logs) {
-      this.note("reader", { op: "read-bounds", kind: "ok", namespace, ...(await log.bounds()) });
-    }
-  }
+/** The final read: all that was ever written, and what retention has left of it. */
+export async function readAll(disk: Disk, at: number): Promise<HistoryEvent[]> {
+  const found = disk.written.flatMap((written) => messageOf(disk, written));
+  for (const [namespace, log] of disk.logs)
+    found.push({ op: "read-bounds", kind: "ok", namespace, ...(await log.bounds()) });
+  return found.map((happened) => ({ process: "reader", at, ...happened }));
+}
 
-  #read(disk: Disk, { namespace, offset, draft }: Written): void {
-    const { channel, attributes } = draft;
-    const { key, headers = {} } = JSON.parse(`{${attributes.slice(1)}}`) as Attributes;
-    if (channel.includes(".$dead.")) {
-      const group = headers["dogear-group"] as string;
-      const about = Number(headers["dogear-offset"]) as Offset;
-      const reason = headers["dogear-reason"] as string;
-      this.note("reader", { op: "read-dead", kind: "ok", group, about, reason });
-    } else if (!isReserved(channel)) {
-      const data = JSON.parse(Buffer.from(draft.data).toString()) as Data;
-      const content = contentOf(channel, data, key);
-      this.note("reader", { op: "read", kind: "ok", key, epoch: epochIn(disk, namespace), offset, ...content });
-    }
+function messageOf(disk: Disk, { namespace, offset, draft }: Written): Happened[] {
+  const { channel, attributes } = draft;
+  const { key, headers = {} } = JSON.parse(`{${attributes.slice(1)}}`) as Attributes;
+  if (channel.includes(".$dead.")) {
+    const group = headers["dogear-group"] as string;
+    const about = Number(headers["dogear-offset"]) as Offset;
+    return [{ op: "read-dead", kind: "ok", group, about, reason: headers["dogear-reason"] as string }];
   }
+  if (isReserved(channel)) return [];
+  const content = contentOf(channel, JSON.parse(Buffer.from(draft.data).toString()) as Data, key);
+  return [{ op: "read", kind: "ok", key, epoch: epochIn(disk, namespace), offset, ...content }];
 }
 
 interface Attributes {

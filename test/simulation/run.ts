@@ -8,7 +8,7 @@ const t0 = Date.now();
 let events = 0;
 let bad = 0;
 for (; seed < from + count; seed++) {
-  const o = await simulate(seed);
+  const o = await simulate(seed, process.env.WATCH ? { watch: (w) => console.log(w) } : {});
   events += o.history.length;
   if (o.wrong) {
     bad++;

@@ -6,13 +6,13 @@
  *       └───────────────── recorder ──► history ──► checker
  */
 import type { GroupPolicy } from "@dogear/shared";
-import { check, explain } from "../checker/checker.ts";
+import { check, explain, type Violation } from "../checker/checker.ts";
 import { group, groupPattern, publish, Role, subscribe, work } from "./clients.ts";
 import { Disk } from "./disk.ts";
 import { beginFaults, heal } from "./faults.ts";
 import { limits, policies, Site } from "./hubs.ts";
 import { Network } from "./network.ts";
-import { Recorder } from "./recorder.ts";
+import { Recorder, readAll } from "./recorder.ts";
 import { Timeline } from "./timeline.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -33,14 +33,18 @@ export interface Outcome {
 }
 
 /** How long everything may take to arrive after faults have stopped, in milliseconds. */
-const patienceMs = 120_000;
+const patienceMs = 600_000;
 
-/** Where nothing at all happened for so long, nothing more will: longer than any retry, lease or silence lasts. */
-const quietMs = 15_000;
+/** Where nothing at all happened for so long, nothing more is expected: longer than most retries, leases and silences. */
+const quietMs = 8_000;
 
-export async function simulate(seed: number): Promise<Outcome> {
-  const world = new World(seed);
-  return world.run();
+export interface SimulateOptions {
+  /** Is told what everybody does and what hubs log, as it happens. */
+  readonly watch?: (what: string) => void;
+}
+
+export async function simulate(seed: number, { watch = () => {} }: SimulateOptions = {}): Promise<Outcome> {
+  return new World(seed, watch).run();
 }
 
 export class World {
@@ -57,16 +61,18 @@ export class World {
   readonly resubscribes: boolean;
   /** Until the load ends. */
   loading = true;
+  readonly #watch: (what: string) => void;
   readonly #mode: Mode;
   readonly #order: GroupPolicy["order"];
   readonly #complaints: string[] = [];
   readonly #buffered = new Map<string, number>();
 
-  constructor(seed: number) {
+  constructor(seed: number, watch: (what: string) => void) {
     this.seed = seed;
+    this.#watch = watch;
     const timeline = new Timeline(seed);
     this.timeline = timeline;
-    this.recorder = new Recorder(timeline);
+    this.recorder = new Recorder(timeline, (what) => this.log(what));
     this.network = new Network(timeline);
     this.disk = new Disk(timeline);
     this.#mode = timeline.chance(0.7) ? "liveness" : "safety";
@@ -81,6 +87,7 @@ export class World {
       hubs: timeline.pick([1, 1, 1, 2, 3]),
       authenticate: this.tokens?.authenticate,
       complain: (what) => this.complain(what),
+      log: (what) => this.log(what),
     });
     this.roles = this.#cast();
     this.network.onBuffered = (hub, bytes) => {
@@ -91,49 +98,65 @@ export class World {
   /** Something that nobody may meet, whatever happens. */
   complain(what: string): void {
     this.#complaints.push(`${Math.round(this.timeline.now)} ms: ${what}`);
+    this.log(what);
+  }
+
+  log(what: string): void {
+    this.#watch(`${this.timeline.now.toFixed(3)} ${what}`);
   }
 
   async run(): Promise<Outcome> {
-    const { timeline, recorder } = this;
-    for (const hub of this.site.hubs) hub.start();
+    const { timeline, recorder, site } = this;
+    for (const hub of site.hubs) hub.start();
     for (const role of this.roles) timeline.after(timeline.random() * 2_000, () => role.start());
     const kinds = beginFaults(this);
     await timeline.runUntil(timeline.between(5_000, 25_000));
     this.loading = false;
-    if (this.#mode === "liveness") await this.#settle();
-    const processes = this.roles.flatMap((role) => role.processes);
-    const finishers = this.#mode === "liveness" ? processes.map(({ machine }) => machine.name) : [];
-    for (const [hub, bytes] of this.#buffered) recorder.note(hub, { op: "buffer", kind: "info", bytes, bytesMax });
-    await recorder.read(this.disk);
-    const violations = check(recorder.history, {
-      namespaces: policies.map(({ namespace }) => namespace),
-      finishers,
-      cutShort: this.#mode === "safety",
-      durability: { default: "disk", metrics: "disk" },
-      groups: {
-        [group]: {
-          pattern: groupPattern,
-          order: this.#order === "none" ? undefined : "key",
-          finished: this.#mode === "liveness",
-        },
-      },
-    });
+    const violations = this.#mode === "safety" ? await this.#judge() : await this.#settle();
     const wrong = [...this.#complaints, ...(violations.length > 0 ? [explain(violations)] : [])].join("\n");
-    const circumstances = [`${this.site.hubs.length} hubs`, `order ${this.#order}`, ...kinds];
+    const circumstances = [`${site.hubs.length} hubs`, `order ${this.#order}`, ...kinds];
     return { seed: this.seed, mode: this.#mode, circumstances, wrong, history: recorder.history };
   }
 
-  /** The faults stop; resolves when nothing happens any more. */
-  async #settle(): Promise<void> {
-    const { timeline, recorder } = this;
+  /** The faults stop. Resolves with what is wrong once nothing is, or nothing happens any more. */
+  async #settle(): Promise<Violation[]> {
+    const { timeline } = this;
     heal(this);
     const end = timeline.now + patienceMs;
-    let quietSince = timeline.now;
-    for (let seen = -1; timeline.now < end && timeline.now - quietSince < quietMs; ) {
-      await timeline.runUntil(timeline.now + 2_500);
-      if (recorder.history.length !== seen) quietSince = timeline.now;
-      seen = recorder.history.length;
+    for (;;) {
+      await this.#quiet(end);
+      const violations = await this.#judge();
+      // Whoever is only late has until then.
+      const isLate = violations.length > 0 && violations.every(({ promises }) => promises.includes("G13"));
+      if (!isLate || timeline.now >= end) return violations;
     }
+  }
+
+  async #quiet(end: number): Promise<void> {
+    const { timeline, recorder } = this;
+    const { history } = recorder;
+    for (let seen = -1; seen !== history.length && timeline.now < end; ) {
+      seen = history.length;
+      await timeline.runUntil(timeline.now + quietMs);
+    }
+  }
+
+  async #judge(): Promise<Violation[]> {
+    const { timeline, recorder, roles, disk } = this;
+    const finished = this.#mode === "liveness";
+    const processes = finished ? roles.flatMap((role) => role.processes) : [];
+    const buffers = [...this.#buffered].map(([process, bytes]) => {
+      return { process, at: timeline.now, op: "buffer", kind: "info", bytes, bytesMax } as const;
+    });
+    return check([...recorder.history, ...buffers, ...(await readAll(disk, timeline.now))], {
+      namespaces: policies.map(({ namespace }) => namespace),
+      finishers: processes.map(({ machine }) => machine.name),
+      cutShort: !finished,
+      durability: { default: "disk", metrics: "disk" },
+      groups: {
+        [group]: { pattern: groupPattern, order: this.#order === "none" ? undefined : "key", finished },
+      },
+    });
   }
 
   #cast(): Role[] {
