@@ -131,10 +131,14 @@ export function publish(process: Process): void {
         if (timeline.chance(0.2)) await cancel(draft, id);
       }
     } catch (error) {
-      world.recorder.tell(machine, { op, kind: "info", draft, error: codeOf(error) });
+      const code = codeOf(error);
+      // There is no room for it: little is kept in `metrics`.
+      const isRefused = code === "too-many-scheduled";
+      world.recorder.tell(machine, { op, kind: isRefused ? "fail" : "info", draft, error: code });
       // Retention has taken the message that could tell.
-      const isForgotten = codeOf(error) === "outcome-unknown" && channel.startsWith("metrics.");
-      if (machine.alive && !isForgotten) world.complain(`${draft} to ${channel} was refused with ${codeOf(error)}`);
+      const isForgotten = code === "outcome-unknown" && channel.startsWith("metrics.");
+      if (machine.alive && !isRefused && !isForgotten)
+        world.complain(`${draft} to ${channel} was refused with ${code}`);
     } finally {
       process.unanswered--;
     }

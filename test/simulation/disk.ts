@@ -80,9 +80,13 @@ export class Disk {
     return log;
   }
 
-  async append(namespace: string, drafts: readonly Draft[]): Promise<readonly Appended[]> {
+  /** Told of what is written. */
+  watch: (what: string) => void = () => {};
+
+  async append(namespace: string, drafts: readonly Draft[], hub: Machine): Promise<readonly Appended[]> {
     const answers = await (this.logs.get(namespace) as MemoryLog).append(drafts);
     for (const [i, answer] of answers.entries()) {
+      this.watch(`${hub.name} appended ${JSON.stringify(answer)} to ${namespace}: ${sayDraft(drafts[i] as Draft)}`);
       if ("offset" in answer && !answer.duplicate)
         this.written.push({ namespace, offset: answer.offset, draft: drafts[i] as Draft });
     }
@@ -202,7 +206,10 @@ class DiskLog implements Log {
   }
 
   append(drafts: readonly Draft[]): Promise<readonly Appended[]> {
-    return this.#access.write(() => this.#access.disk.append(this.#policy.namespace, drafts), true);
+    return this.#access.write(
+      () => this.#access.disk.append(this.#policy.namespace, drafts, this.#access.machine),
+      true,
+    );
   }
 
   read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
@@ -261,11 +268,16 @@ class DiskState implements State {
   }
 
   put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {
-    return this.#access.write(() => this.#state.put(key, value, version), false);
+    return this.putAll([{ key, value, version }]).then((versions) => versions?.[0]);
   }
 
   putAll(changes: readonly Change[]): Promise<readonly number[] | undefined> {
-    return this.#access.write(() => this.#state.putAll(changes), false);
+    const { disk, machine } = this.#access;
+    return this.#access.write(async () => {
+      const versions = await this.#state.putAll(changes);
+      disk.watch(`${machine.name} stored ${changes.map(sayChange).join(", ")}: ${versions ?? "refused"}`);
+      return versions;
+    }, false);
   }
 
   list(prefix: string, after?: string, limit?: number): Promise<readonly KeyedEntry[]> {
@@ -290,4 +302,12 @@ function untilDeath(machine: Machine, signal: AbortSignal): AbortSignal {
   signal.addEventListener("abort", end, { once: true });
   machine.onDeath(end);
   return both.signal;
+}
+
+function sayDraft({ channel, attributes, data, id }: Draft): string {
+  return `${channel} ${attributes} ${id ?? ""} ${Buffer.from(data)}`;
+}
+
+function sayChange({ key, value, version }: Change): string {
+  return `${key}@${version} ${value && Buffer.from(value)}`;
 }

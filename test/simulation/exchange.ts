@@ -57,6 +57,7 @@ interface Acquaintance {
 
 export class HubPeers implements Peers {
   readonly self: HubId;
+  readonly canBe = true;
   readonly machine: Machine;
   readonly #exchange: Exchange;
   readonly #known = new Map<HubId, Acquaintance>();

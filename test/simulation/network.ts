@@ -32,15 +32,19 @@ export interface Weather {
 
 export const fair: Weather = { delayMsMax: 5, refused: 0, hung: 0 };
 
-/** A buffer above this has to be empty before it counts as drained, as in Node. */
-const highWaterBytes = 16_384;
+/** A buffer that was above this says so when it is empty again, as in Node; less than an outbox may hold. */
+const highWaterBytes = 1_024;
 
 export class Network {
   readonly timeline: Timeline;
   weather: Weather = { ...fair };
   /** Told how much each connection has buffered at a hub, whenever it grows. */
   onBuffered: (hub: string, bytes: number) => void = () => {};
+  /** Told of everything that arrives. */
+  watch: (what: string) => void = () => {};
   readonly links = new Set<Link>();
+  /** How many connections there were, which names each. */
+  count = 0;
 
   constructor(timeline: Timeline) {
     this.timeline = timeline;
@@ -70,6 +74,7 @@ type Direction = "to-hub" | "to-client";
 export class Link {
   readonly client: Machine;
   readonly transport: Transport;
+  readonly #number: number;
   readonly #network: Network;
   readonly #listener: TransportListener;
   readonly #toClient: Pipe;
@@ -85,6 +90,7 @@ export class Link {
 
   constructor(network: Network, client: Machine, listener: TransportListener) {
     this.#network = network;
+    this.#number = ++network.count;
     this.client = client;
     this.#listener = listener;
     this.#toClient = new Pipe(network, client);
@@ -151,6 +157,7 @@ export class Link {
 
   #take(message: Buffer): void {
     this.#received += message.length;
+    this.#watch("hears", message);
     this.#session?.receive(message, false);
   }
 
@@ -169,6 +176,7 @@ export class Link {
     this.#toClient.push(
       () => {
         this.#sent(length);
+        this.#watch("says", text);
         if (this.#listening) this.#listener.received(text);
       },
       { dropped: () => this.#sent(length) },
@@ -181,6 +189,10 @@ export class Link {
     if (this.#buffered > 0 || !this.#wasHigh) return;
     this.#wasHigh = false;
     this.#door?.machine.after(0, () => this.#session?.drained());
+  }
+
+  #watch(what: string, said: Buffer | string): void {
+    this.#network.watch(`${this.hub?.name} ${what} ${this.client.name} (connection ${this.#number}) ${said}`);
   }
 
   /** The client gives the connection up. */
@@ -197,6 +209,7 @@ export class Link {
   }
 
   #closed(code: number, reason: string): void {
+    this.#watch("ended", String(code));
     if (!this.#listening) return;
     this.#listening = false;
     this.#listener.closed(code, reason);
@@ -207,6 +220,7 @@ export class Link {
     this.#network.links.delete(this);
     if (session === undefined) return;
     this.#session = undefined;
+    this.#watch("lost", "");
     session.disconnected();
     this.#door?.left(session);
   }

@@ -90,6 +90,8 @@ export class World {
       log: (what) => this.log(what),
     });
     this.roles = this.#cast();
+    this.network.watch = (what) => this.log(what);
+    this.disk.watch = (what) => this.log(what);
     this.network.onBuffered = (hub, bytes) => {
       if (bytes > (this.#buffered.get(hub) ?? 0)) this.#buffered.set(hub, bytes);
     };

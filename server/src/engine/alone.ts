@@ -6,6 +6,7 @@ const self: HubId = "embedded";
 
 export const alone: Peers = {
   self,
+  canBe: false,
   others: [],
   isThere: (hub) => hub === self,
   onGone: () => {},

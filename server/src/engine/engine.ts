@@ -229,6 +229,8 @@ export interface Peers {
    * opened.
    */
   readonly self: HubId;
+  /** Whether there can be other hubs at all. Where none is heard of, one may be that stands still. */
+  readonly canBe: boolean;
   /** The other hubs that were heard of lately. */
   readonly others: readonly HubId[];
   /**

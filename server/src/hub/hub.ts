@@ -13,7 +13,7 @@ import {
 } from "@dogear/shared";
 import { Access, type AccessParts } from "../access/access.ts";
 import type { LimitHit } from "../access/quotas.ts";
-import type { Appended, Engine, State } from "../engine/engine.ts";
+import type { Appended, Engine, HubId, State } from "../engine/engine.ts";
 import { epochOf } from "../engine/lineage.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -86,6 +86,8 @@ interface Opened extends Omit<HubParts, "access"> {
 /** What one hub asks others to be done with before it is removed. */
 interface Retirement {
   readonly namespace: string;
+  /** The groups that are the other one's. */
+  readonly groups: readonly string[];
   readonly through: Offset;
 }
 
@@ -166,8 +168,8 @@ export class Hub {
       claimed: (claimed) => colleagues.tellAll("cursor", claimed),
     });
     colleagues.serve<ClaimedElsewhere>("cursor", (claimed) => this.#cursors.claimedElsewhere(claimed));
-    colleagues.serve<Retirement>("retire", ({ namespace, through }) =>
-      groups.retire(namespaces.get(namespace) as Namespace, through),
+    colleagues.serve<Retirement>("retire", ({ namespace, groups: names, through }) =>
+      groups.retire(namespaces.get(namespace) as Namespace, names, through),
     );
     // Whoever revokes ends the sessions at once, and counts them; this is for what was not heard of.
     access.onRevoked(() => void parts.clock.after(revokedMs, () => this.administration.endRevoked()));
@@ -292,14 +294,20 @@ export class Hub {
     const all = async () => (await groups.all()).filter((group) => group.namespace === name);
     // Those that nobody sees to are this hub's from now on.
     await Promise.all((await all()).map((group) => groups.here(group)));
-    const there = new Set((await all()).map(({ hub }) => hub));
-    if (there.has(undefined)) throw dogearError("unavailable", "A group is between two hubs.");
-    there.delete(self);
-    const retirement: Retirement = { namespace: name, through };
+    const byHub = new Map<HubId, string[]>();
+    for (const { hub, name: group } of await all()) {
+      if (hub === undefined) throw dogearError("unavailable", "A group is between two hubs.");
+      byHub.set(hub, [...(byHub.get(hub) ?? []), group]);
+    }
+    const mine = byHub.get(self) ?? [];
+    byHub.delete(self);
     await Promise.all([
-      groups.retire(namespace, through),
+      groups.retire(namespace, mine, through),
       schedules.retire(namespace, through),
-      ...[...there].map((hub) => hub && this.#parts.colleagues.ask(hub, "retire", retirement)),
+      ...[...byHub].map(([hub, names]) => {
+        const retirement: Retirement = { namespace: name, groups: names, through };
+        return this.#parts.colleagues.ask(hub, "retire", retirement);
+      }),
     ]);
   }
 }

@@ -36,6 +36,7 @@ const refusedHeader = "Dogear-Refused";
 
 export class JetStreamPeers implements Peers {
   readonly self: HubId;
+  readonly canBe = true;
   readonly #parts: JetStreamPeersParts;
   readonly #prefix: string;
   readonly #listeners = new Map<string, PeerListener>();

@@ -49,6 +49,7 @@ export class Exchange {
 
 export class MemoryPeers implements Peers {
   readonly self: HubId;
+  readonly canBe = true;
   readonly #exchange: Exchange;
   readonly #clock: Clock;
   readonly #listeners = new Map<string, PeerListener>();

@@ -172,15 +172,17 @@ export class Groups {
     await this.#parts.ownership.forget(owned + key);
   }
 
-  /** Everything up to an offset of a namespace is about to be removed: those that this hub owns are done with it. */
-  async retire(namespace: Namespace, through: Offset): Promise<void> {
-    const { self } = this.#parts.peers;
-    const name = namespace.policy.namespace;
+  /**
+   * Everything up to an offset of a namespace is about to be removed: the groups of these names, which are this hub's, are
+   * done with it.
+   *
+   * @throws DogearError `unavailable` one of them is not this hub's any more
+   */
+  async retire(namespace: Namespace, names: readonly string[], through: Offset): Promise<void> {
     // One that has ended here, and that nobody asked for since, is taken up again for that.
-    const mine = (await this.all()).filter((group) => group.namespace === name && group.hub === self);
-    await Promise.all(mine.map((group) => this.here(group)));
-    const groups = (await this.allHere()).filter((group) => group.namespace === namespace);
-    await Promise.all(groups.map((group) => group.retire(through)));
+    const groups = await Promise.all(names.map((name) => this.here({ namespace: namespace.policy.namespace, name })));
+    if (groups.includes(undefined)) throw dogearError("unavailable", "Another hub sees to the group.");
+    await Promise.all(groups.map((group) => group?.retire(through)));
   }
 
   /** Stores what every group here knows, stops them, and lets other hubs have them. */

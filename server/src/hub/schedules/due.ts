@@ -22,7 +22,7 @@ export interface Destinations {
   /** The log that holds a channel. */
   readonly logOf: (channel: Channel) => Log;
   /** Whether another hub may be doing the same. */
-  readonly isShared: () => boolean;
+  readonly isShared: boolean;
 }
 
 /** Appends drafts to the logs of their channels; settles only when nothing is on its way any more. */
@@ -33,7 +33,7 @@ export async function appendDue(drafts: readonly Unnumbered[], { home, logOf, is
     const together = drafted.get(log) ?? [];
     // Another log is not looked into after a crash, and a hub that took over may not see what is still on its way: there
     // the id must do, for as long as it is remembered.
-    const id = log === home && !isShared() ? undefined : draft.id;
+    const id = log === home && !isShared ? undefined : draft.id;
     together.push({ ...draft, id, origin: { by: "nobody" } });
     drafted.set(log, together);
   }

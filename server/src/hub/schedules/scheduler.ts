@@ -39,7 +39,7 @@ export interface SchedulerParts {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Whether other hubs may have stored slips without a word about it arriving, or have done what this one does. */
-  readonly isShared: () => boolean;
+  readonly isShared: boolean;
   /** Told after each round how many wait, and whether there is no room for more. */
   readonly counted: (pending: number, full: boolean) => void;
   /** Told when another hub has taken over. */
@@ -174,6 +174,8 @@ export class Scheduler {
       return this.#waiting.through(through);
     });
     for (const batch of batches(old, batchMax)) await this.#alone(() => this.#carry(batch));
+    // Also where nothing changed: whoever was replaced meanwhile finds out.
+    this.#ledger.touch();
     await this.#ledger.flush();
   }
 
@@ -236,7 +238,7 @@ export class Scheduler {
   #next(): number {
     const { clock, isShared } = this.#parts;
     const { nextDue } = this.#waiting;
-    const looks = nextDue < Number.POSITIVE_INFINITY || isShared();
+    const looks = nextDue < Number.POSITIVE_INFINITY || isShared;
     const wait = looks ? Math.min(lookMs, nextDue - clock.now()) : nextDue;
     return Math.max(this.#restUntil, Math.min(clock.monotonic() + wait, this.#flushAt));
   }

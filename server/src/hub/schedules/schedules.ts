@@ -159,9 +159,16 @@ export class Schedules {
     throw dogearError("not-scheduled");
   }
 
-  /** Everything up to an offset is about to be removed: what waits there is stored again before this resolves. */
+  /**
+   * Everything up to an offset is about to be removed: what waits there is stored again before this resolves.
+   *
+   * @throws DogearError `unavailable` another hub sees to it by now, and knows what waits
+   */
   async retire(namespace: Namespace, through: Offset): Promise<void> {
-    await this.#desks.get(namespace)?.scheduler?.retire(through);
+    const desk = this.#desks.get(namespace);
+    if (desk === undefined) return;
+    if (desk.scheduler === undefined) throw dogearError("unavailable", "Another hub sees to the schedules.");
+    await desk.scheduler.retire(through);
   }
 
   /** Resolves when this hub is the one that sees to a namespace; rejects when it is closed. */
@@ -259,7 +266,7 @@ export class Schedules {
       namespace,
       ledger,
       logOf: (channel) => (namespaces.get(namespaceOf(channel, namespaces)) as Namespace).log,
-      isShared: () => peers.others.length > 0,
+      isShared: peers.canBe,
       counted: (pending, full) => colleagues.tellAll(topic, { say: "counted", namespace: name, pending, full }),
       lost: () => void this.#lose(desk),
     });
