@@ -267,6 +267,8 @@ const scheduled = z.strictObject({
 interface Held {
   readonly offset: Offset;
   readonly fence: number;
+  /** As when it was leased: where it is another than the member remembers, somebody else had the message meanwhile. */
+  readonly deliveries: number;
 }
 
 const working = z.strictObject({
@@ -276,7 +278,7 @@ const working = z.strictObject({
   policy: groupPolicy as z.ZodType<GroupPolicy>,
   window: count,
   /** What this member still holds of what it said it did, under new fences. */
-  leases: z.array(z.strictObject({ offset, fence })) as z.ZodType<readonly Held[]>,
+  leases: z.array(z.strictObject({ offset, fence, deliveries: count })) as z.ZodType<readonly Held[]>,
 });
 
 const leased = z.strictObject({

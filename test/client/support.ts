@@ -180,10 +180,10 @@ export class FakeSocket {
   /** Takes a member in, which holds these offsets under these fences. */
   async working(
     member: number,
-    held: readonly (readonly [offset: number, fence: number])[] = [],
+    held: readonly (readonly [offset: number, fence: number, deliveries?: number])[] = [],
     more: { epoch?: string; policy?: GroupPolicy } = {},
   ): Promise<void> {
-    const leases = held.map(([offset, fence]) => ({ offset, fence }));
+    const leases = held.map(([offset, fence, deliveries = 1]) => ({ offset, fence, deliveries }));
     await this.say({ is: "working", member, epoch, policy, window: 100, leases, ...more });
   }
 

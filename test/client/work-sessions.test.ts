@@ -157,6 +157,18 @@ describe("after a reconnect", () => {
     expect(bench.message(1).epoch).toBe("e2");
   });
 
+  test("what comes back as another delivery was somebody else's meanwhile, and is given back (P-58)", async () => {
+    const { world, bench, lost } = await reconnected();
+    await world.socket.heard();
+    await world.socket.working(1, [
+      [1, 2_001, 3],
+      [2, 2_002],
+    ]);
+    expect(lost).toEqual([1]);
+    expect(bench.message(1).signal.aborted).toBe(true);
+    expect(await settlements(world)).toEqual(["release 2001"]);
+  });
+
   test("a refused client ends its workers with the reason", async () => {
     const { world, worker, bench, lost } = await working();
     await world.socket.leased(1, 1);

@@ -116,21 +116,26 @@ export class Member implements Labour {
   /** The hub has taken it in: it holds what is named, under new fences, and nothing else (P-58). */
   working({ epoch, policy, leases }: Working): void {
     const known = this.#epoch === undefined || this.#epoch === epoch;
-    const fences = new Map(leases.map(({ offset, fence }) => [offset, fence]));
+    const given = new Map(leases.map((lease) => [lease.offset, lease]));
     this.#epoch = epoch;
     this.#settlements.open();
     for (const lease of this.#held.all()) {
-      const { offset } = lease.message;
-      const fence = known ? fences.get(offset) : undefined;
-      if (fence === undefined) {
+      const { offset, deliveries } = lease.message;
+      const held = given.get(offset);
+      if (!known || held?.deliveries !== deliveries) {
         this.#miss(lease);
       } else {
-        fences.delete(offset);
-        this.#held.resume(lease, fence);
+        given.delete(offset);
+        this.#held.resume(lease, held.fence);
       }
     }
-    // In another epoch an offset may be another message, so that what came back under it is not ours to settle.
-    if (fences.size > 0) this.#say("release", [...fences.values()]);
+    // In another epoch an offset may be another message; and of another delivery, which did not arrive here, somebody else
+    // may have had it meanwhile. What came back like that is not ours to settle.
+    if (given.size > 0)
+      this.#say(
+        "release",
+        [...given.values()].map(({ fence }) => fence),
+      );
     this.worker.policy = policy;
     this.#renewal.begin(policy.leaseMs);
     if (this.#isLeaving) this.#wantNoMore();

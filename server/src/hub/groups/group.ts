@@ -128,7 +128,7 @@ export class Group implements Workplace {
     return {
       epoch: epochOf(this.namespace.log.lineage),
       policy: this.head.policy,
-      leases: held.map(({ item, fence }) => ({ offset: item.offset, fence })),
+      leases: held.map(({ item: { offset, deliveries }, fence }) => ({ offset, fence, deliveries })),
     };
   }
 

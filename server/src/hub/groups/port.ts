@@ -42,5 +42,5 @@ export interface Joined {
   readonly epoch: Epoch;
   readonly policy: GroupPolicy;
   /** What it still holds of what it said it did. */
-  readonly leases: readonly { readonly offset: Offset; readonly fence: number }[];
+  readonly leases: readonly { readonly offset: Offset; readonly fence: number; readonly deliveries: number }[];
 }
