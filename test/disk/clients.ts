@@ -176,7 +176,13 @@ export class Clients {
       if (message.headers?.end) break;
     }
     // Asked afterwards: retention may have removed something while it was being read.
-    for (const { namespace, oldest } of await admin(this.#publisher).namespaces())
-      this.note("log", { op: "read-oldest", kind: "ok", namespace, oldest: oldest as Offset });
+    for (const { namespace, oldest, newest } of await admin(this.#publisher).namespaces())
+      this.note("log", {
+        op: "read-bounds",
+        kind: "ok",
+        namespace,
+        oldest: oldest as Offset,
+        newest: newest as Offset,
+      });
   }
 }

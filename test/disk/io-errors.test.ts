@@ -70,6 +70,9 @@ function isBeingOpened(path: string, calls: readonly TracedCall[]): boolean {
   return path.endsWith("/lock.mdb") || (path.endsWith("/data.mdb") && !isOpen);
 }
 
+/** Fails once, or from then on; says that there is no room, or writes half of it. */
+const kinds = ["eio", "eio", "eio+", "enospc", "short"] as const;
+
 /** At which call what happens, of so many calls. */
 function faults(count: number): readonly string[] {
   if (process.env.DISK_FAULT !== undefined) return [process.env.DISK_FAULT];
@@ -77,7 +80,7 @@ function faults(count: number): readonly string[] {
   const wanted = sample === "all" ? count : Number(sample);
   const stride = count / wanted;
   const numbers = Array.from({ length: wanted }, (_, i) => 1 + Math.floor(stride * (i + random())));
-  return numbers.map((n) => `eio:any:${n}`);
+  return numbers.map((n) => `${kinds[Math.floor(random() * kinds.length)]}:any:${n}`);
 }
 
 /** One life of a hub whose disk fails, and one in which it does not. */

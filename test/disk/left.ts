@@ -1,7 +1,8 @@
 /** What a hub leaves behind when it stops, and what another hub makes of it. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { connect, type Message } from "@dogear/client";
+import { setTimeout as after } from "node:timers/promises";
+import { connect, type Dogear, type Message } from "@dogear/client";
 import type { Gap } from "@dogear/shared";
 import { hubOf, launchHub, startHubProcess } from "../support/hub-process.ts";
 import type { ChildProcess, Exit } from "../support/process.ts";
@@ -9,6 +10,9 @@ import { temporaryFolder } from "../support/temp.ts";
 
 /** Small segments. */
 const config = { namespaces: { default: { retention: { bytes: 1_000_000 } } } };
+
+/** How long a hub has to serve everything. */
+const readWithinMs = 20_000;
 
 const subscriber = "keeper";
 
@@ -24,9 +28,10 @@ export interface Left {
 
 /** What a reader was given, of all there is. */
 export interface Served {
-  /** What is not as it should be. */
-  readonly wrong: readonly string[];
-  readonly missing: number;
+  readonly messages: readonly Message[];
+  readonly gaps: readonly Gap[];
+  /** That of a message published now. */
+  readonly epoch: string;
   readonly stderr: string;
 }
 
@@ -58,13 +63,15 @@ export async function leave(): Promise<Left> {
 }
 
 /** Starts a hub on what was left, and reads all of it. */
-export async function serve(data: string, left: Left): Promise<Served | Ended> {
+export async function serve(data: string): Promise<Served | Ended> {
   const segments = segmentsOf(data);
   const process = launchHub({ data, config });
   let outcome: Served | Ended;
   try {
-    outcome = await read(process, left);
+    const served = await read(process);
     await process.kill("SIGTERM");
+    // Not before it has ended: what it logged may still be on its way here.
+    outcome = { ...served, stderr: wordsOf(process) };
   } catch (error) {
     if (!(error instanceof HubEnded)) throw error;
     outcome = { exit: await process.exited, stderr: wordsOf(process) };
@@ -77,57 +84,71 @@ export async function serve(data: string, left: Left): Promise<Served | Ended> {
 class HubEnded extends Error {}
 
 /** Rejects with HubEnded where the hub ends first. */
-async function read(process: ChildProcess, left: Left): Promise<Served> {
+async function read(process: ChildProcess): Promise<Omit<Served, "stderr">> {
   const ended = process.exited.then(() => {
     throw new HubEnded();
   });
   const { url } = await Promise.race([hubOf(process), ended]);
   const client = connect(url, { backoff: { baseMs: 10, capMs: 50 } });
   try {
-    const messages: Message[] = [];
-    const gaps: Gap[] = [];
-    const all = async (): Promise<void> => {
-      const end = await client.publish("end", "end");
-      const open = client.subscribe(">", { from: "earliest", onGap: "continue" });
-      open.addEventListener("gap", ({ detail }) => gaps.push(detail));
-      for await (const message of open) {
-        if (message.offset === end.offset && message.epoch === end.epoch) return;
-        messages.push(message);
-      }
-    };
-    const timeout = new Promise<never>((_, reject) =>
-      setTimeout(
-        () =>
-          reject(
-            new Error(`Nothing more came within 8 s. ${messages.length} ${JSON.stringify(gaps)} ${wordsOf(process)}`),
-          ),
-        8000,
-      ).unref(),
-    );
-    await Promise.race([all(), ended, timeout]);
-    return { ...compare(left, messages, gaps), stderr: wordsOf(process) };
+    return await Promise.race([readAll(client), ended, tooLate()]);
   } finally {
     await client.close({ signal: AbortSignal.timeout(1_000) }).catch(() => {});
   }
 }
 
-function compare(
-  { published, epoch }: Left,
-  messages: readonly Message[],
-  gaps: readonly Gap[],
-): Pick<Served, "wrong" | "missing"> {
-  const wrong: string[] = [];
-  const given = new Set<number>();
-  for (const message of messages) {
-    given.add(message.offset);
-    const expected = published.get(message.offset);
-    if (message.data !== expected || message.channel !== channelOf(expected ?? ""))
-      wrong.push(`${message.epoch}/${message.offset} is ${JSON.stringify(message.data).slice(0, 60)}`);
+async function readAll(client: Dogear): Promise<Omit<Served, "stderr">> {
+  const end = await client.publish("end", "end");
+  const messages: Message[] = [];
+  const gaps: Gap[] = [];
+  const open = client.subscribe(">", { from: "earliest", onGap: "continue" });
+  open.addEventListener("gap", ({ detail }) => gaps.push(detail));
+  for await (const message of open) {
+    if (message.offset === end.offset && message.epoch === end.epoch) break;
+    messages.push(message);
   }
-  const missing = [...published.keys()].filter((offset) => !given.has(offset));
-  const isTold = (offset: number) => gaps.some(({ from, to }) => offset > from && (to === null || offset <= to));
-  for (const offset of missing) if (!isTold(offset)) wrong.push(`${epoch}/${offset} is missing, and nobody says so`);
-  return { wrong, missing: missing.length };
+  return { messages, gaps, epoch: end.epoch };
+}
+
+async function tooLate(): Promise<never> {
+  await after(readWithinMs, undefined, { ref: false });
+  throw new Error(`The hub neither ended nor served everything within ${readWithinMs} ms.`);
+}
+
+/** What is wrong with what a hub did: nothing, where it said what it could not serve. */
+export function wrongWith(outcome: Served | Ended, left: Left): string[] {
+  if (!("exit" in outcome)) return [...wrongMessages(outcome, left), ...untold(outcome, left)];
+  const { exit, stderr } = outcome;
+  const isTold = exit.code === 69 && /dogear: The data in \S+ cannot be read: /.test(stderr);
+  return isTold || wasEndedByLmdb(outcome) ? [] : [`It ended with ${exit.code ?? exit.signal}, saying: ${stderr}`];
+}
+
+/**
+ * LMDB has no checksums of its own. What it finds wrong in its free list, or follows to where nothing is, ends the process:
+ * nothing wrong is served, but all that is said is what LMDB says.
+ */
+export function wasEndedByLmdb(outcome: Served | Ended): boolean {
+  return "exit" in outcome && (outcome.exit.signal === "SIGABRT" || outcome.exit.signal === "SIGSEGV");
+}
+
+function wrongMessages({ messages }: Served, { published }: Left): string[] {
+  return messages
+    .filter(({ offset, data, channel }) => data !== published.get(offset) || channel !== channelOf(String(data)))
+    .map(({ epoch, offset, data }) => `${epoch}/${offset} is ${JSON.stringify(data).slice(0, 60)}`);
+}
+
+/** Each message that is missing must be told to the reader and to whoever reads what the hub logs. */
+function untold({ messages, gaps, epoch, stderr }: Served, left: Left): string[] {
+  const given = new Set(messages.map(({ offset }) => offset as number));
+  const missing = [...left.published.keys()].filter((offset) => !given.has(offset));
+  // What was cut off is told by another epoch.
+  const keptThrough = Number(/"event":"log.cut".*"keptThrough":(\d+)/.exec(stderr)?.[1] ?? Number.POSITIVE_INFINITY);
+  const isCut = (offset: number) => offset > keptThrough && epoch !== left.epoch;
+  const isGap = (offset: number) =>
+    gaps.some(({ from, to }) => offset > from && (to === null || offset <= to)) && /"event":"log.corrupt"/.test(stderr);
+  return missing
+    .filter((offset) => !isCut(offset) && !isGap(offset))
+    .map((offset) => `${offset} is missing, and not everybody is told. ${stderr}`);
 }
 
 function text(number: number, length: number): string {

@@ -96,13 +96,17 @@ async function start(options: ServerOptions & { readonly config: Config }): Prom
 }
 
 /** Why a hub cannot be started, and what to do. */
-function explain(cause: NodeJS.ErrnoException, { data, listen: { host, port } }: Config): Error {
+function explain(
+  cause: NodeJS.ErrnoException & { readonly port?: number },
+  { data, listen: { host, port } }: Config,
+): Error {
   const { code, syscall, message } = cause;
   const unavailable = (why: string): CommandError => new CommandError("unavailable", why, { cause });
   if (code === "EADDRINUSE") {
     return unavailable(`Port ${port} is taken. Stop what listens there, or take another with --port.`);
   }
-  if (code === "EACCES" && syscall === "listen") {
+  // The data is locked by listening as well, on a file.
+  if (code === "EACCES" && syscall === "listen" && (cause.port ?? -1) >= 0) {
     return unavailable(`Port ${port} is not for this user. Take another with --port.`);
   }
   if (code === "EADDRNOTAVAIL" || syscall === "getaddrinfo") {

@@ -85,10 +85,10 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   await catalog.storeFacts(facts);
   // Only now, so that a crash in between does not hide that the log was cut.
   for (const offset of unreadable) await open.setAside(offset);
-  const damaged = (first: Offset, error: unknown) => {
-    logger.error("log.corrupt", { namespace: recovery.namespace, offset: first, why: "its segment is damaged", error });
+  const onHole = (offset: Offset, through: Offset) => {
+    logger.error("log.corrupt", { namespace: recovery.namespace, offset, through, why: "it cannot be read" });
   };
-  return { segments: Segments.start(folder, infos, open, damaged), facts };
+  return { segments: Segments.start(folder, infos, open, onHole), facts };
 }
 
 interface OpenScan {

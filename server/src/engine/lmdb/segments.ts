@@ -32,6 +32,9 @@ const countsMax = 1_000;
 /** Sealed segments kept open for readers. */
 const openSealedMax = 4;
 
+/** Holes that are remembered as told. */
+const holesToldMax = 10_000;
+
 const removedPrefix = "removed-";
 
 export class Segments {
@@ -40,16 +43,18 @@ export class Segments {
   /** Sealed segments that are open, least recently read first. */
   readonly #sealed = new Map<Offset, Segment>();
   #open: Segment;
-  readonly #damaged: (first: Offset, error: unknown) => void;
+  readonly #onHole: (first: Offset, through: Offset) => void;
+  /** Where holes end that were told of. */
+  readonly #holesTold = new Set<Offset>();
   #closing: Promise<void> | undefined;
 
   private constructor(
     folder: string,
     infos: SegmentInfo[],
     open: Segment,
-    damaged: (first: Offset, error: unknown) => void,
+    onHole: (first: Offset, through: Offset) => void,
   ) {
-    this.#damaged = damaged;
+    this.#onHole = onHole;
     this.#folder = folder;
     this.#infos = infos;
     this.#open = open;
@@ -67,14 +72,14 @@ export class Segments {
       .map((name) => Number(name) as Offset);
   }
 
-  /** `damaged` is told of segments that cannot be read. */
+  /** `onHole` is told of what turns out to be unreadable. */
   static start(
     folder: string,
     infos: readonly SegmentInfo[],
     open: Segment,
-    damaged: (first: Offset, error: unknown) => void,
+    onHole: (first: Offset, through: Offset) => void,
   ): Segments {
-    return new Segments(folder, [...infos], open, damaged);
+    return new Segments(folder, [...infos], open, onHole);
   }
 
   get open(): Segment {
@@ -147,6 +152,7 @@ export class Segments {
         yield { messages: undefined, through: at };
       }
       for (const stretch of this.#readable(first, pattern, at, last)) {
+        if (stretch.messages === undefined) this.#tell(at, stretch.through);
         yield stretch;
         at = stretch.through;
       }
@@ -161,9 +167,16 @@ export class Segments {
       yield* pattern === "everything" ? segment.all(after, last) : segment.stretches(pattern, after, last);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      this.#damaged(first, error);
       yield { messages: undefined, through: last };
     }
+  }
+
+  /** Tells of a hole once, though everybody who reads comes upon it. */
+  #tell(after: Offset, through: Offset): void {
+    if (this.#holesTold.has(through)) return;
+    if (this.#holesTold.size >= holesToldMax) this.#holesTold.clear();
+    this.#holesTold.add(through);
+    this.#onHole((after + 1) as Offset, through);
   }
 
   /**
