@@ -18,7 +18,7 @@ import { Clients } from "./clients.ts";
 import { readTrace, shimLibrary, shimmed, type TracedCall } from "./shim.ts";
 
 const library = shimLibrary();
-const sample = process.env.DISK_FAILURES ?? "8";
+const sample = process.env.DISK_FAILURES ?? "6";
 const seed = Number(process.env.DISK_SEED ?? Date.now() % 1_000_000);
 
 /** Small segments, so that the load begins some and removes some. */

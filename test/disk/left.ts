@@ -119,7 +119,9 @@ async function tooLate(): Promise<never> {
 export function wrongWith(outcome: Served | Ended, left: Left): string[] {
   if (!("exit" in outcome)) return [...wrongMessages(outcome, left), ...untold(outcome, left)];
   const { exit, stderr } = outcome;
-  const isTold = exit.code === 69 && /dogear: The data in \S+ cannot be read: /.test(stderr);
+  const isTold =
+    (exit.code === 69 && /dogear: The data in \S+ cannot be read: /.test(stderr)) ||
+    (exit.code === 70 && /dogear: The log cannot be written any more: /.test(stderr));
   return isTold || wasEndedByLmdb(outcome) ? [] : [`It ended with ${exit.code ?? exit.signal}, saying: ${stderr}`];
 }
 

@@ -2,7 +2,7 @@
  * Nothing leaves the hub before it is on the disk: no confirmation of a publish, no message, no subscription whose cursor is
  * not stored, no lease. Seen from between the hub and its system: every write and flush, and all that it sends, in order.
  */
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { connect } from "@dogear/client";
 import { expect, test } from "vitest";
 import { hubOf, launchHub } from "../support/hub-process.ts";
@@ -36,6 +36,27 @@ test.skipIf(library === undefined)("nothing leaves a hub before it is on the dis
     const without = calls.filter((call) => !isMissing(call));
     expect(orderOf(without, confirmations).tooEarly.length).toBe(publishes);
     expect(orderOf(without, cursors).tooEarly).toEqual(["cursor"]);
+  }
+});
+
+test.skipIf(library === undefined)("a name is on the disk before what lies under it (G1)", async () => {
+  const calls = await traced();
+  const isMaking = ({ call, name, path, result }: TracedCall): boolean =>
+    call === "name" && ["mkdir", "open"].includes(name) && result >= 0 && /\/data\/(?!.*\/lock\.mdb$)/.test(path);
+  const made = new Map<string, number>();
+  for (const [at, call] of calls.entries()) if (isMaking(call) && !made.has(call.path)) made.set(call.path, at);
+  expect([...made.keys()].map((path) => basename(path))).toEqual([
+    "state",
+    "data.mdb",
+    "logs",
+    "default",
+    "0000000000000001",
+    "data.mdb",
+  ]);
+  for (const [path, at] of made) {
+    const committed = calls.findIndex((call) => isFlushOfHead(call) && call.path.startsWith(path));
+    const flushed = calls.slice(at, committed).some((call) => call.name === "fsync" && call.path === dirname(path));
+    expect([path, flushed]).toEqual([path, true]);
   }
 });
 

@@ -14,6 +14,7 @@ import { seeded } from "../crash/load.ts";
 import { hubOf, launchHub } from "../support/hub-process.ts";
 import { freePorts } from "../support/ports.ts";
 import type { ChildProcess } from "../support/process.ts";
+import { whenDone } from "../support/temp.ts";
 import { until } from "../support/waiting.ts";
 import { Clients } from "./clients.ts";
 import { afterReboot, Image, imagePrograms } from "./image.ts";
@@ -21,7 +22,7 @@ import { shimLibrary, shimmed } from "./shim.ts";
 
 const programs = imagePrograms();
 const library = shimLibrary();
-const cuts = Number(process.env.POWER_CUTS ?? 8);
+const cuts = Number(process.env.POWER_CUTS ?? 6);
 const seed = Number(process.env.POWER_SEED ?? Date.now() % 1_000_000);
 
 /** Small segments, so that the power also fails while one begins and another is removed. */
@@ -73,6 +74,8 @@ class Site {
     this.#data = join(this.#image.folder, "data");
     this.#port = port;
     this.clients = new Clients(`ws://127.0.0.1:${port}`);
+    // Before the clients are closed, after which publishing fails at once.
+    whenDone(() => this.#stop.abort());
     this.#load = this.#publish();
   }
 
@@ -113,7 +116,7 @@ class Site {
 
   /** Now and then something large. */
   async #publish(): Promise<void> {
-    for (let i = 1; !this.#stop.signal.aborted; i++) await this.clients.publish(5, i % 10 === 0 ? 30_000 : 100);
+    for (let i = 1; !this.#stop.signal.aborted; i++) await this.clients.publish(20, i % 10 === 0 ? 20_000 : 100);
   }
 }
 

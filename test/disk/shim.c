@@ -1,7 +1,7 @@
 /*
  * Sits between a process and its disk, by LD_PRELOAD, and makes the disk fail where a test says so. See shim.ts.
  *
- *   SHIM_FOLDER  Only files below this folder are looked at. Nothing is done where it is not set.
+ *   SHIM_FOLDER  Only this folder and what is below it is looked at. Nothing is done where it is not set.
  *   SHIM_FAULT   action:call:n[:part] — what is done at the n-th such call on a path that contains the part.
  *
  *       action   eio enospc eacces erofs emfile   the call fails so, once; "eio+" from then on
@@ -74,7 +74,7 @@ __attribute__((constructor)) static void begin(void) {
 
 static int is_watched(const char *path) {
   size_t length = strlen(folder);
-  return length > 0 && !strncmp(path, folder, length) && path[length] == '/';
+  return length > 0 && !strncmp(path, folder, length) && (path[length] == '/' || path[length] == 0);
 }
 
 static int path_of(int fd, char *path, size_t size) {

@@ -5,7 +5,6 @@
  *     <data>/state/                           cursors and groups, and the catalog of every log
  *     <data>/logs/<namespace>/<first offset>/ the segments of a log
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -14,6 +13,7 @@ import { alone } from "../alone.ts";
 import type { Engine, Health, Log, NamespacePolicy, Peers } from "../engine.ts";
 import { MemoryLog } from "../memory/memory-log.ts";
 import { Catalog } from "./catalog.ts";
+import { makeFolder } from "./data-file.ts";
 import { type Environment, openEnvironment, readingFrom } from "./environment.ts";
 import { LmdbLog } from "./lmdb-log.ts";
 import { LmdbState } from "./lmdb-state.ts";
@@ -46,7 +46,7 @@ export class LmdbEngine implements Engine {
 
   static async open(parts: LmdbEngineParts): Promise<LmdbEngine> {
     // What lies in it is nobody else's on this machine.
-    await mkdir(parts.data, { recursive: true, mode: 0o700 });
+    makeFolder(parts.data, 0o700);
     const lock = await DataLock.take(parts.data);
     const room = new Room(parts.data, parts.clock, parts.freeBytes ?? diskFreeBytes);
     try {

@@ -7,10 +7,11 @@
  * Removing a folder returns its space at once; deleting records one by one would be LMDB's weakest spot. Of the
  * sealed segments only the few that are being read stay open.
  */
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Channel, Offset, Pattern } from "@dogear/shared";
 import type { Stretch } from "../page.ts";
+import { makeFolder } from "./data-file.ts";
 import { isDamage } from "./environment.ts";
 import { Segment, segmentName } from "./segment.ts";
 
@@ -62,7 +63,7 @@ export class Segments {
 
   /** The first offsets of the segments in a folder, after finishing any removal that was under way. */
   static async list(folder: string): Promise<readonly Offset[]> {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     const names = await readdir(folder);
     const leftovers = names.filter((name) => name.startsWith(removedPrefix));
     await Promise.all(leftovers.map((name) => rm(join(folder, name), { recursive: true, force: true })));
