@@ -60,6 +60,8 @@ export class Ledger<Head, Entry extends LedgerEntry> {
   #checkpoint: (head: Head) => void = () => {};
   #flushing: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  /** Once another hub has written to it. */
+  #lost: LedgerLostError | undefined;
 
   private constructor(
     state: State,
@@ -162,9 +164,10 @@ export class Ledger<Head, Entry extends LedgerEntry> {
    * Stores what changed so far; resolves once it is durable. Those who ask while a flush is on its way share the next
    * one. Where it rejects nothing is forgotten: the next flush stores it.
    *
-   * @throws LedgerLostError
+   * @throws LedgerLostError from then on, also where nothing has changed
    */
   flush(): Promise<void> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
     if (this.#flushing === undefined) return this.#flush();
     this.#next ??= this.#flushing
       .catch(() => {})
@@ -230,7 +233,10 @@ export class Ledger<Head, Entry extends LedgerEntry> {
       this.#headFirst ||= headFirst;
       throw error;
     }
-    if (versions === undefined) throw new LedgerLostError(`${this.#keys.head} was written by another hub.`);
+    if (versions === undefined) {
+      this.#lost = new LedgerLostError(`${this.#keys.head} was written by another hub.`);
+      throw this.#lost;
+    }
     return versions;
   }
 

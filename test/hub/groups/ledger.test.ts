@@ -153,6 +153,18 @@ describe("a ledger", () => {
     expect([...(other?.entries() ?? [])].map(({ offset }) => offset)).toEqual([1]);
   });
 
+  it("stays lost: whoever waits for the next flush is not told that it was stored", async () => {
+    put(1);
+    const lost = ledger.flush();
+    const next = ledger.flush();
+    const other = await Ledger.load(state, keys, format);
+    call().store();
+    await expect(lost).rejects.toBeInstanceOf(LedgerLostError);
+    await expect(next).rejects.toBeInstanceOf(LedgerLostError);
+    await expect(ledger.flush()).rejects.toBeInstanceOf(LedgerLostError);
+    expect([...(other?.entries() ?? [])]).toEqual([]);
+  });
+
   it("is lost where another hub has written to it", async () => {
     const other = (await Ledger.load(state, keys, format)) as Ledger<Head, Entry>;
     other.touch();
