@@ -135,6 +135,19 @@ describe("a claim", () => {
     expect(await stored()).toMatchObject({ offset: 12, fence: 2 });
   });
 
+  it("tells no position that a crash would take back (G9)", async () => {
+    const first = await claim(5);
+    const open = state.hold();
+    const claiming = claim(0);
+    await settled();
+    // The holder before acknowledges while it is being replaced.
+    first.commit(at(8));
+    await open();
+    const second = await claiming;
+    expect(await stored()).toMatchObject(second.start);
+    expect(second.start).toEqual(at(8));
+  });
+
   it("after a release that is not stored yet goes on from there (P-40)", async () => {
     const first = await claim(5);
     first.commit(at(8));

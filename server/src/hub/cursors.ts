@@ -180,18 +180,17 @@ export class Cursors {
   }
 
   /** Takes the cursor from whoever held it: they hear of it now, and what they say from now on is ignored. */
-  #claimed(claimed: Held, claim: Claim, goesOn: Held | undefined): Cursor {
+  async #claimed(claimed: Held, claim: Claim, goesOn: Held | undefined): Promise<Cursor> {
     const held = this.#held.get(claimed.key);
     // While the claim was being stored, the holder before may have acknowledged more.
-    if (goesOn !== undefined && goesOn.record.offset > claimed.record.offset) {
-      claimed.record = { ...claimed.record, ...positionOf(goesOn.record) };
-      this.#dirty.add(claimed);
-      this.#schedule();
-    }
+    const isFurther = goesOn !== undefined && goesOn.record.offset > claimed.record.offset;
+    if (isFurther) claimed.record = { ...claimed.record, ...positionOf(goesOn.record) };
     if (held !== undefined) this.#dirty.delete(held);
     this.#held.set(claimed.key, claimed);
     this.#tellOthers({ key: claimed.key, why: claim.why });
     held?.holder?.takenOver(claim.why);
+    // What is told to the new holder a crash must not take back.
+    if (isFurther) await this.#store(claimed);
     return this.#handle(claimed, positionOf(claimed.record));
   }
 
