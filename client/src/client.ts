@@ -94,7 +94,7 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
     this.#loadAnnex = loadAnnex;
     const backoff = { baseMs: 500, capMs: 20_000, ...options.backoff };
     this.#connection = new Connection(url.replace(/^http/, "ws"), options.token, runtime, backoff, {
-      hello: (token) => this.#hello(token),
+      hello: (token, connection) => this.#hello(token, connection),
       greeted: () => {
         this.#subscriptions.resume();
         this.#publisher.resume();
@@ -256,10 +256,10 @@ export class Dogear extends TypedEventTarget<DogearEvents> implements AsyncDispo
     return annex.ask(action, signal);
   }
 
-  #hello(token: string | undefined): Hello {
+  #hello(token: string | undefined, connection: number): Hello {
     const { subscriber, heartbeatMs } = this.#options;
     const producer = this.#publisher.hello();
-    return { is: "hello", protocol: 1, token, subscriber, heartbeatMs, producer };
+    return { is: "hello", protocol: 1, token, subscriber, heartbeatMs, producer, connection };
   }
 
   #received(envelope: Said, bytes: number): void {

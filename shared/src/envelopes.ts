@@ -71,6 +71,8 @@ const hello = z.strictObject({
       seen: milliseconds.optional(),
     })
     .optional(),
+  /** Which of this producer's connections it is: a number that grows with each. */
+  connection: number.optional(),
   heartbeatMs: z.number().int().min(heartbeatMsBounds.min).max(heartbeatMsBounds.max).optional(),
 });
 

@@ -108,6 +108,19 @@ describe("a claim", () => {
     expect(told).toBe(1);
   });
 
+  it("over a connection that its client has given up comes too late, also on another hub (P-41)", async () => {
+    let told = 0;
+    const second = await claim(5, { connection: 2, takenOver: () => told++ });
+    const elsewhere = new Cursors(state, { clock, logger: silentLogger });
+    for (const there of [cursors, elsewhere])
+      await expect(claim(5, { connection: 1, cursors: there })).rejects.toMatchObject({ code: "taken-over" });
+    second.commit(at(8));
+    await clock.advance(1_000);
+    expect([told, (await stored()).offset]).toEqual([0, 8]);
+    await claim(5, { connection: 3 });
+    expect(told).toBe(1);
+  });
+
   it("of several at once leaves one holder, and tells each of the others (P-41)", async () => {
     const told: number[] = [];
     const claims = [1, 2, 3, 4].map((i) => claim(5, { takenOver: () => told.push(i) }));
@@ -276,10 +289,12 @@ function claim(
   {
     reset = false,
     takenOver = () => {},
-    cursors: by = cursors,
-  }: { reset?: boolean; takenOver?: () => void; cursors?: Cursors } = {},
+    cursors: there = cursors,
+    connection,
+  }: { reset?: boolean; takenOver?: () => void; cursors?: Cursors; connection?: number } = {},
 ): Promise<Cursor> {
-  return by.claim(name, { reset, takenOver, why: "taken-over", start: async () => at(offset) });
+  const by = connection === undefined ? undefined : { client: "c", connection };
+  return there.claim(name, { reset, takenOver, by, why: "taken-over", start: async () => at(offset) });
 }
 
 function at(offset: number): Position {

@@ -69,6 +69,17 @@ describe("P-58: a member that comes back", () => {
     expect(performance.now() - last).toBeGreaterThan(998);
   });
 
+  test("is not replaced by what it said over a connection that it has given up", async () => {
+    const hub = await startHub();
+    const greeting = (connection: number) => ({ producer: { id: "p", settled: 0 }, connection });
+    const [older, newer] = [await greet(hub, greeting(1)), await greet(hub, greeting(2))];
+    await work(newer);
+    older.send(wanted());
+    expect(await older.next("error")).toMatchObject({ member: 1, code: "taken-over" });
+    await publish(newer, "jobs.a", "x");
+    expect(await lease(newer)).toMatchObject({ deliveries: 1 });
+  });
+
   test("keeps what it extended only as long as others", async () => {
     const hub = await startHub();
     const asked = { leaseMs: 100, backoff: { minMs: 0, jitter: 0 } };

@@ -33,7 +33,7 @@ export type Said = Exclude<HubEnvelope, { readonly is: "ping" | "draining" }>;
 
 export interface ConnectionListener {
   /** What a session begins with. */
-  hello(token: string | undefined): Hello;
+  hello(token: string | undefined, connection: number): Hello;
   /** Hello is said: send everything that goes with it. From now on `send` sends. */
   greeted(): void;
   /** `bytes` is about what one of its messages takes of the WebSocket message, and never less. */
@@ -156,7 +156,7 @@ export class Connection {
         case "greet":
           this.#greeted = true;
           // Alone, since so little is taken from a connection before the hub knows whose it is (P-7).
-          this.#transport?.send(this.codec.encode(this.#listener.hello(this.#token)));
+          this.#transport?.send(this.codec.encode(this.#listener.hello(this.#token, this.#attempt)));
           this.#listener.greeted();
           this.#flush();
           break;

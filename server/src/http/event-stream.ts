@@ -72,7 +72,13 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
     this.#parts = parts;
     this.id = chance.id();
     this.principal = visitor.principal;
-    this.#identity = { ...visitor, since: clock.now(), subscriber: undefined, producer: undefined };
+    this.#identity = {
+      ...visitor,
+      since: clock.now(),
+      subscriber: undefined,
+      producer: undefined,
+      connection: undefined,
+    };
     this.outbox = {
       get full() {
         return response.writableLength >= limits.outboxBytesMax;

@@ -10,6 +10,7 @@ import { keyBytesMax } from "../engine/changes.ts";
 import type { State } from "../engine/engine.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { type Claimant, isOutdated } from "./claimant.ts";
 
 /** Whose cursor, and in what. */
 export interface CursorName {
@@ -44,6 +45,8 @@ interface Stored {
   readonly fence: number;
   /** When it last moved, for people. */
   readonly time: number;
+  /** Who claimed it last. */
+  readonly by?: Claimant | undefined;
 }
 
 interface Held {
@@ -64,6 +67,7 @@ interface Claim {
   /** Whoever held it before is told so. */
   readonly why: Taken;
   readonly takenOver: Holder["takenOver"];
+  readonly by?: Claimant | undefined;
 }
 
 /** A cursor that was claimed, as one hub tells it the others. */
@@ -117,6 +121,8 @@ export class Cursors {
   /**
    * Claims a cursor for a subscription, taking it over from whoever holds it. Where none is stored, or with `reset`,
    * it starts at `start`. Resolves once the claim is durable.
+   *
+   * @throws DogearError `taken-over` the same client has claimed it over a newer connection; `unavailable`, `disk-full`
    */
   async claim(name: CursorName, claim: Claim): Promise<Cursor> {
     const key = cursorKey(name);
@@ -167,9 +173,10 @@ export class Cursors {
       await this.#flushing;
       const held = this.#held.get(key);
       const stored = held ?? (await this.#load(key));
+      if (isOutdated(claim.by, stored?.record.by)) throw dogearError("taken-over");
       const anew = stored === undefined || claim.reset;
       const start = anew ? await claim.start() : positionOf(stored.record);
-      const record = { ...start, fence: (stored?.record.fence ?? 0) + 1, time: this.#clock.now() };
+      const record = { ...start, fence: (stored?.record.fence ?? 0) + 1, time: this.#clock.now(), by: claim.by };
       const version = await this.#state.put(key, encode(record), stored?.version ?? 0);
       if (version !== undefined) {
         return this.#claimed({ key, record, version, holder: claim }, claim, anew ? undefined : held);

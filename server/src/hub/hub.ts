@@ -18,6 +18,7 @@ import { epochOf } from "../engine/lineage.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Administration } from "./administration.ts";
+import type { Claimant } from "./claimant.ts";
 import { Colleagues } from "./colleagues.ts";
 import { type ClaimedElsewhere, type Cursor, Cursors, type Taken } from "./cursors.ts";
 import { Groups } from "./groups/groups.ts";
@@ -232,7 +233,12 @@ export class Hub {
   /** Claims a durable cursor; resolves once it is durable, with where it stands in today's log. */
   async claim(
     name: { readonly user: string; readonly subscriber: string; readonly pattern: Pattern },
-    claim: { readonly from: From; readonly reset: boolean; readonly takenOver: (why: Taken) => void },
+    claim: {
+      readonly from: From;
+      readonly reset: boolean;
+      readonly takenOver: (why: Taken) => void;
+      readonly by?: Claimant | undefined;
+    },
   ): Promise<{ readonly cursor: Cursor; readonly start: Start }> {
     const namespace = this.namespace(name.pattern);
     if (namespace.log.durability === "memory") throw dogearError("memory-namespace");
@@ -240,6 +246,7 @@ export class Hub {
       reset: claim.reset,
       why: "taken-over",
       takenOver: claim.takenOver,
+      by: claim.by,
       start: async () => {
         // Stored as it was asked for: what is lost from there on must be told until it is acknowledged.
         if (typeof claim.from === "object" && "epoch" in claim.from) return claim.from;

@@ -19,6 +19,7 @@ import { type Start, startIn } from "../hub/place.ts";
 import type { Sequencer } from "../hub/sequencer.ts";
 import { ask } from "./asking.ts";
 import { asDogearError } from "./drafts.ts";
+import { claimantOf } from "./identity.ts";
 import type { Handle, Request, Session } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { leave, settle, work } from "./working.ts";
@@ -42,11 +43,12 @@ const handlers: Handlers = {
 
 export const handle: Handle = (session, envelope) => handlers[envelope.is](session, envelope as never);
 
-async function hello(session: Session, { protocol, token, subscriber, producer, ...asked }: Hello): Promise<void> {
+async function hello(session: Session, { protocol, token, subscriber, connection, ...asked }: Hello): Promise<void> {
   if (session.identity !== undefined) return session.close("hello-expected");
   if (protocol !== protocolVersion) {
     return session.close("unsupported-protocol", `It speaks ${protocolVersion}, the client ${protocol}.`);
   }
+  const { producer } = asked;
   const { hub, limits, clock, name } = session.parts;
   const principal = await letIn(session, token);
   if (principal === undefined) return;
@@ -67,7 +69,8 @@ async function hello(session: Session, { protocol, token, subscriber, producer, 
     return quota.disconnect();
   }
   const since = clock.now();
-  session.welcomed({ principal, quota, since, subscriber, producer: producer && { id: producer.id, sequencer } });
+  const known = producer && { id: producer.id, sequencer };
+  session.welcomed({ principal, quota, since, subscriber, producer: known, connection });
   const heartbeatMs = asked.heartbeatMs ?? limits.heartbeatMs;
   session.heartbeat.greeted(clock.monotonic(), heartbeatMs);
   session.say({
@@ -198,7 +201,7 @@ async function open(
   if (durable === true) {
     const { principal, subscriber } = session.known;
     if (subscriber === undefined) throw dogearError("subscriber-required");
-    const claimed = { from, reset: reset === true, takenOver };
+    const claimed = { from, reset: reset === true, takenOver, by: claimantOf(session.known) };
     ({ cursor, start } = await hub.claim({ user: principal.user, subscriber, pattern }, claimed));
   } else {
     start = await startIn(namespace.log, from);

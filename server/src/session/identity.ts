@@ -2,7 +2,9 @@
 import type { SessionReport } from "@dogear/shared";
 import type { Principal } from "../access/principal.ts";
 import type { Quota } from "../access/quotas.ts";
+import type { Claimant } from "../hub/claimant.ts";
 import type { Hub } from "../hub/hub.ts";
+import { scoped } from "../hub/scope.ts";
 import type { Sequencer } from "../hub/sequencer.ts";
 
 export interface Identity {
@@ -13,6 +15,14 @@ export interface Identity {
   readonly since: number;
   readonly subscriber: string | undefined;
   readonly producer: { readonly id: string; readonly sequencer: Sequencer | undefined } | undefined;
+  /** Which of its client's connections it is, where that says so. */
+  readonly connection: number | undefined;
+}
+
+/** As what it claims cursors. */
+export function claimantOf({ principal, producer, connection }: Identity): Claimant | undefined {
+  if (producer === undefined || connection === undefined) return undefined;
+  return { client: scoped(principal.user, producer.id), connection };
 }
 
 /** Gives back what a session has of its user's, and its producer, when it ends. */

@@ -27,6 +27,8 @@ export interface MemberParts {
   readonly number: number;
   /** Tells it from every other member of the group, over any number of connections. */
   readonly id: string;
+  /** Which of its client's connections it is, where that says so. */
+  readonly connection: number | undefined;
   readonly window: number;
   readonly session: MemberSession;
   readonly group: Workplace;
@@ -40,6 +42,10 @@ export class Member implements Port {
   constructor(parts: MemberParts) {
     this.number = parts.number;
     this.#parts = parts;
+  }
+
+  get connection(): number {
+    return this.#parts.connection ?? 0;
   }
 
   /** What the group works on. */

@@ -77,6 +77,7 @@ async function declare(session: Session, envelope: Work): Promise<Member> {
   return new Member({
     number,
     id: scoped(session.principal.user, id),
+    connection: session.known.connection,
     window: Math.min(window ?? defaultMemberWindow, limits.windowMessagesMax),
     session,
     group,

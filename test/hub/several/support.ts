@@ -67,10 +67,12 @@ export class TestMember implements Port {
   readonly ends: ErrorCode[] = [];
   workplace: Workplace | undefined;
   readonly id: string;
+  readonly connection: number;
   readonly #window: number;
 
-  constructor(id: string, window = 10) {
+  constructor(id: string, window = 10, connection = 0) {
     this.id = id;
+    this.connection = connection;
     this.#window = window;
   }
 

@@ -111,7 +111,9 @@ export class Group implements Workplace {
 
   async join(port: Port, id: string, window: number, holding: readonly Offset[]): Promise<Joined> {
     if (this.#closed) throw dogearError(this.#closed === "deleted" ? "group-deleted" : "unavailable");
-    this.#ports.get(id)?.end("taken-over");
+    const before = this.#ports.get(id);
+    if (before !== undefined && port.connection < before.connection) throw dogearError("taken-over");
+    before?.end("taken-over");
     this.#ports.set(id, port);
     const shift = this.#shift;
     const kept = shift.leases.join(id, window, new Set(holding), this.#parts.clock.monotonic());

@@ -5,6 +5,8 @@ import type { Settlement } from "./leases.ts";
 
 /** A member's connection, as its group sees it. */
 export interface Port {
+  /** Which of its client's connections it is: a number that grows with each. */
+  readonly connection: number;
   /** Takes messages that were leased to the member. */
   lease(leased: readonly LeasedText[]): void;
   /** These settlements are durable. */
@@ -21,7 +23,8 @@ export interface Workplace {
   /**
    * A member works over a connection. It gets messages once it is `open`.
    *
-   * @throws DogearError `disk-full`, `unavailable`, `group-deleted`, `group-differs`
+   * @throws DogearError `taken-over` the member works over a newer connection; `disk-full`, `unavailable`, `group-deleted`,
+   *   `group-differs`
    */
   join(port: Port, id: string, window: number, holding: readonly Offset[]): Promise<Joined>;
   /** The connection takes more, or does not. */

@@ -120,7 +120,14 @@ class RemoteGroup implements Workplace {
   }
 
   join(port: Port, id: string, window: number, holding: readonly Offset[]): Promise<Joined> {
-    return this.#owner.join(port, { say: "join", group: this.#declared, id, window, holding });
+    return this.#owner.join(port, {
+      say: "join",
+      group: this.#declared,
+      id,
+      connection: port.connection,
+      window,
+      holding,
+    });
   }
 
   open(port: Port, _id: string, open: boolean): void {

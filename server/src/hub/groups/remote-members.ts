@@ -13,12 +13,18 @@ type Said = OwnerWord extends infer W ? (W extends OwnerWord ? Omit<W, "port"> :
 
 class RemotePort implements Port {
   readonly id: string;
+  readonly connection: number;
   group: Workplace | undefined;
   readonly #say: (said: Said) => void;
   readonly #ended: () => void;
 
-  constructor(id: string, say: (said: Said) => void, ended: () => void) {
+  constructor(
+    { id, connection }: Pick<Port, "connection"> & { readonly id: string },
+    say: (said: Said) => void,
+    ended: () => void,
+  ) {
     this.id = id;
+    this.connection = connection;
     this.#say = say;
     this.#ended = ended;
   }
@@ -77,9 +83,10 @@ export class RemoteMembers implements LinkEnd {
     for (const port of ports) port.group?.detach(port, port.id);
   }
 
-  async #join({ port: name, group, id, window, holding }: Extract<MemberWord, { say: "join" }>): Promise<void> {
+  async #join(word: Extract<MemberWord, { say: "join" }>): Promise<void> {
+    const { port: name, group, id, window, holding } = word;
     const say = (said: Said) => this.#link.say(writeWord({ port: name, ...said } as OwnerWord));
-    const port = new RemotePort(id, say, () => this.#ports.delete(name));
+    const port = new RemotePort(word, say, () => this.#ports.delete(name));
     this.#ports.set(name, port);
     try {
       port.group = await this.#find(group);

@@ -24,6 +24,7 @@ export type MemberWord = { readonly port: string } & (
       readonly say: "join";
       readonly group: DeclaredThere;
       readonly id: string;
+      readonly connection: number;
       readonly window: number;
       readonly holding: readonly Offset[];
     }
