@@ -18,6 +18,7 @@ describe("connecting", () => {
           subscriber: "app",
           heartbeatMs: 60_000,
           producer: { id: "producer-1", settled: 0 },
+          connection: 1,
         },
       ],
       [

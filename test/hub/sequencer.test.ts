@@ -202,6 +202,26 @@ describe("a failure for now", () => {
     expect(await append(2, b)).toEqual({ offset: 1, duplicate: false });
   });
 
+  it("leaves repeats of what is behind it, and they let no repeat of what comes again pass it (P-26, P-29)", async () => {
+    const failed = failing(append(1, a));
+    for (const _ of ["", "again"]) {
+      void append(2, b).catch(() => {});
+      void append(3, a).catch(() => {});
+    }
+    await settled();
+    await logA.fail(dogearError("unavailable"));
+    expect(await failed).toBe("unavailable");
+    // Repeats of 2 and 3 are on their way and wait; 1 comes again, and once more before it was answered.
+    const original = append(1, a);
+    const repeat = append(1, a);
+    await settled();
+    logA.holding = logB.holding = false;
+    while (logA.held.length > 0) await logA.release();
+    while (logB.held.length > 0) await logB.release();
+    expect(await soon(original)).toEqual({ offset: 1, duplicate: false });
+    expect(await soon(repeat)).toEqual({ offset: 1, duplicate: true });
+  });
+
   it("takes back also what comes before that which failed first (P-26)", async () => {
     const [first, second] = [failing(append(1, a)), failing(append(2, a))];
     await settled();

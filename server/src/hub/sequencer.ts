@@ -117,9 +117,9 @@ export class Sequencer {
     drafts: readonly Unnumbered[],
     repeats: boolean,
   ): Promise<readonly Appended[]> {
-    const [head] = this.#waiting;
     // A repeat waits only for itself.
-    if (repeats && (head === undefined || first + drafts.length <= head.first)) {
+    const isAhead = this.#waiting.every((run) => run.repeats !== undefined || first + drafts.length <= run.first);
+    if (repeats && isAhead) {
       return this.#repeat(first, namespace, drafts, this.#watchSetbacks());
     }
     return new Promise((answer) => {
