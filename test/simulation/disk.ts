@@ -32,7 +32,7 @@ import { MemoryLog } from "../../server/src/engine/memory/memory-log.ts";
 import { MemoryState } from "../../server/src/engine/memory/memory-state.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
 import { Machine } from "./machine.ts";
-import type { Timeline } from "./timeline.ts";
+import type { Timeline, Watch } from "./timeline.ts";
 
 /** How the disk, or the cluster, is at the moment. */
 export interface Condition {
@@ -62,11 +62,14 @@ export class Disk {
   readonly logs = new Map<string, MemoryLog>();
   /** Everything that was ever written, in order. */
   readonly written: Written[] = [];
+  /** Told of what is written. */
+  readonly watch: Watch;
   /** Where the disk itself is at home; it never dies. */
   readonly #machine: Machine;
 
-  constructor(timeline: Timeline) {
+  constructor(timeline: Timeline, watch: Watch) {
     this.timeline = timeline;
+    this.watch = watch;
     this.#machine = new Machine("disk", timeline);
   }
 
@@ -80,15 +83,12 @@ export class Disk {
     return log;
   }
 
-  /** Told of what is written. */
-  watch: (what: string) => void = () => {};
-
   async append(namespace: string, drafts: readonly Draft[], hub: Machine): Promise<readonly Appended[]> {
     const answers = await (this.logs.get(namespace) as MemoryLog).append(drafts);
     for (const [i, answer] of answers.entries()) {
-      this.watch(`${hub.name} appended ${JSON.stringify(answer)} to ${namespace}: ${sayDraft(drafts[i] as Draft)}`);
-      if ("offset" in answer && !answer.duplicate)
-        this.written.push({ namespace, offset: answer.offset, draft: drafts[i] as Draft });
+      const draft = drafts[i] as Draft;
+      this.watch(() => `${hub.name} appended ${JSON.stringify(answer)} to ${namespace}: ${sayDraft(draft)}`);
+      if ("offset" in answer && !answer.duplicate) this.written.push({ namespace, offset: answer.offset, draft });
     }
     return answers;
   }
@@ -275,7 +275,7 @@ class DiskState implements State {
     const { disk, machine } = this.#access;
     return this.#access.write(async () => {
       const versions = await this.#state.putAll(changes);
-      disk.watch(`${machine.name} stored ${changes.map(sayChange).join(", ")}: ${versions ?? "refused"}`);
+      disk.watch(() => `${machine.name} stored ${changes.map(sayChange).join(", ")}: ${versions ?? "refused"}`);
       return versions;
     }, false);
   }

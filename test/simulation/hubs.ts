@@ -16,7 +16,7 @@ import { type Disk, DiskEngine } from "./disk.ts";
 import { Exchange, type HubPeers } from "./exchange.ts";
 import { Machine } from "./machine.ts";
 import type { Door, Network } from "./network.ts";
-import type { Timeline } from "./timeline.ts";
+import type { Timeline, Watch } from "./timeline.ts";
 
 /** Everything is a little smaller and quicker than by default, so that limits are met. */
 export const limits: Limits = {
@@ -59,7 +59,7 @@ export interface SiteParts {
   /** Told of what hubs log as errors. */
   readonly complain: (what: string) => void;
   /** Told of everything they log. */
-  readonly log: (what: string) => void;
+  readonly watch: Watch;
 }
 
 /** All hubs there are, and how clients find one. */
@@ -202,7 +202,7 @@ export class SimulatedHub {
 
   #logger(machine: Machine): Logger {
     const log: Logger["info"] = (event, facts = {}) => {
-      if (machine.alive) this.#parts.log(`${machine.name} logged ${event}: ${sayFacts(facts)}`);
+      if (machine.alive) this.#parts.watch(() => `${machine.name} logged ${event}: ${sayFacts(facts)}`);
     };
     const error: Logger["error"] = (event, facts = {}) => {
       log(event, facts);

@@ -11,7 +11,7 @@ import type { Frame } from "../../server/src/codec/codec.ts";
 import type { Session } from "../../server/src/session/session.ts";
 import type { Socket } from "../../server/src/session/socket.ts";
 import type { Machine } from "./machine.ts";
-import type { Timeline } from "./timeline.ts";
+import type { Timeline, Watch } from "./timeline.ts";
 
 /** Where a connection arrives. */
 export interface Door {
@@ -41,13 +41,14 @@ export class Network {
   /** Told how much each connection has buffered at a hub, whenever it grows. */
   onBuffered: (hub: string, bytes: number) => void = () => {};
   /** Told of everything that arrives. */
-  watch: (what: string) => void = () => {};
+  readonly watch: Watch;
   readonly links = new Set<Link>();
   /** How many connections there were, which names each. */
   count = 0;
 
-  constructor(timeline: Timeline) {
+  constructor(timeline: Timeline, watch: Watch) {
     this.timeline = timeline;
+    this.watch = watch;
   }
 
   delay(): number {
@@ -192,7 +193,7 @@ export class Link {
   }
 
   #watch(what: string, said: Buffer | string): void {
-    this.#network.watch(`${this.hub?.name} ${what} ${this.client.name} (connection ${this.#number}) ${said}`);
+    this.#network.watch(() => `${this.hub?.name} ${what} ${this.client.name} (connection ${this.#number}) ${said}`);
   }
 
   /** The client gives the connection up. */

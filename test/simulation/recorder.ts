@@ -5,14 +5,14 @@ import type { MemoryLog } from "../../server/src/engine/memory/memory-log.ts";
 import type { Content, Happened, HistoryEvent } from "../checker/history.ts";
 import type { Disk, Written } from "./disk.ts";
 import type { Machine } from "./machine.ts";
-import type { Timeline } from "./timeline.ts";
+import type { Timeline, Watch } from "./timeline.ts";
 
 export class Recorder {
   readonly history: HistoryEvent[] = [];
   readonly #timeline: Timeline;
-  readonly #watch: (what: string) => void;
+  readonly #watch: Watch;
 
-  constructor(timeline: Timeline, watch: (what: string) => void) {
+  constructor(timeline: Timeline, watch: Watch) {
     this.#timeline = timeline;
     this.#watch = watch;
   }
@@ -26,7 +26,7 @@ export class Recorder {
     // No two at the same time, so that it is known which was first.
     const last = this.history.at(-1)?.at ?? 0;
     this.history.push({ process, at: Math.max(this.#timeline.now, last + 0.000_001), ...happened });
-    this.#watch(`${process} ${JSON.stringify(happened)}`);
+    this.#watch(() => `${process} ${JSON.stringify(happened)}`);
   }
 }
 

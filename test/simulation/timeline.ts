@@ -2,6 +2,9 @@
 import TinyQueue from "tinyqueue";
 import { seeded } from "../support/seeded.ts";
 
+/** Told what happens, for those who look for the reason of something; what is not wanted is not put into words. */
+export type Watch = (say: () => string) => void;
+
 interface Planned {
   readonly at: number;
   /** Of two at the same time, which was planned first. */

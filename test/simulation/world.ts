@@ -13,7 +13,7 @@ import { beginFaults, heal } from "./faults.ts";
 import { limits, policies, Site } from "./hubs.ts";
 import { Network } from "./network.ts";
 import { Recorder, readAll } from "./recorder.ts";
-import { Timeline } from "./timeline.ts";
+import { Timeline, type Watch } from "./timeline.ts";
 import { Tokens } from "./tokens.ts";
 
 /**
@@ -40,10 +40,11 @@ const quietMs = 8_000;
 
 export interface SimulateOptions {
   /** Is told what everybody does and what hubs log, as it happens. */
-  readonly watch?: (what: string) => void;
+  readonly watch?: ((what: string) => void) | undefined;
 }
 
-export async function simulate(seed: number, { watch = () => {} }: SimulateOptions = {}): Promise<Outcome> {
+/** The same seed gives the same run, whatever the machine, as long as nothing of what takes part in it is changed. */
+export function simulate(seed: number, { watch }: SimulateOptions = {}): Promise<Outcome> {
   return new World(seed, watch).run();
 }
 
@@ -61,20 +62,20 @@ export class World {
   readonly resubscribes: boolean;
   /** Until the load ends. */
   loading = true;
-  readonly #watch: (what: string) => void;
+  readonly #watch: Watch;
   readonly #mode: Mode;
   readonly #order: GroupPolicy["order"];
   readonly #complaints: string[] = [];
   readonly #buffered = new Map<string, number>();
 
-  constructor(seed: number, watch: (what: string) => void) {
+  constructor(seed: number, watch: ((what: string) => void) | undefined) {
     this.seed = seed;
-    this.#watch = watch;
     const timeline = new Timeline(seed);
     this.timeline = timeline;
-    this.recorder = new Recorder(timeline, (what) => this.log(what));
-    this.network = new Network(timeline);
-    this.disk = new Disk(timeline);
+    this.#watch = (say) => watch?.(`${timeline.now.toFixed(3)} ${say()}`);
+    this.recorder = new Recorder(timeline, this.#watch);
+    this.network = new Network(timeline, this.#watch);
+    this.disk = new Disk(timeline, this.#watch);
     this.#mode = timeline.chance(0.7) ? "liveness" : "safety";
     this.tokens = timeline.chance(0.3) ? new Tokens(timeline) : undefined;
     this.schedules = timeline.chance(0.5);
@@ -87,11 +88,9 @@ export class World {
       hubs: timeline.pick([1, 1, 1, 2, 3]),
       authenticate: this.tokens?.authenticate,
       complain: (what) => this.complain(what),
-      log: (what) => this.log(what),
+      watch: this.#watch,
     });
     this.roles = this.#cast();
-    this.network.watch = (what) => this.log(what);
-    this.disk.watch = (what) => this.log(what);
     this.network.onBuffered = (hub, bytes) => {
       if (bytes > (this.#buffered.get(hub) ?? 0)) this.#buffered.set(hub, bytes);
     };
@@ -100,11 +99,7 @@ export class World {
   /** Something that nobody may meet, whatever happens. */
   complain(what: string): void {
     this.#complaints.push(`${Math.round(this.timeline.now)} ms: ${what}`);
-    this.log(what);
-  }
-
-  log(what: string): void {
-    this.#watch(`${this.timeline.now.toFixed(3)} ${what}`);
+    this.#watch(() => what);
   }
 
   async run(): Promise<Outcome> {
@@ -112,7 +107,7 @@ export class World {
     for (const hub of site.hubs) hub.start();
     for (const role of this.roles) timeline.after(timeline.random() * 2_000, () => role.start());
     const kinds = beginFaults(this);
-    await timeline.runUntil(timeline.between(5_000, 25_000));
+    await timeline.runUntil(timeline.between(4_000, 16_000));
     this.loading = false;
     const violations = this.#mode === "safety" ? await this.#judge() : await this.#settle();
     const wrong = [...this.#complaints, ...(violations.length > 0 ? [explain(violations)] : [])].join("\n");
