@@ -1,6 +1,6 @@
 /**
- * What `tsc --build` leaves to do: the client as one file for browsers, the demo's page, the benchmark as a program,
- * and a command that can be started by its name.
+ * What `tsc --build` leaves to do: the client as one file for browsers, the demo's page, the benchmark and the soak as
+ * programs, and a command that can be started by its name.
  */
 
 import { existsSync } from "node:fs";
@@ -10,7 +10,7 @@ import { build } from "esbuild";
 
 const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
 
-await Promise.all([bundleClient(), bundlePage(), bundleBenchmark(), makeCommandExecutable()]);
+await Promise.all([bundleClient(), bundlePage(), bundlePrograms(), makeCommandExecutable()]);
 
 /**
  * The client as one file, and beside it what it loads only when asked for. Two builds, because splitting one would put
@@ -43,13 +43,12 @@ async function bundlePage() {
   ]);
 }
 
-/** The benchmark reaches into the sources, as tests do, so that the compiler alone cannot place it. */
-async function bundleBenchmark() {
-  if (!existsSync(path("test/bench/main.ts"))) return;
+/** They reach into the sources, as tests do, so that the compiler alone cannot place them. */
+async function bundlePrograms() {
   const program = { platform: "node", packages: "external", alias: {}, minify: false };
-  await Promise.all(
-    ["main", "growth"].map((name) => bundle(`test/bench/${name}.ts`, `test/dist/bench/${name}.js`, program)),
-  );
+  const programs = ["bench/main", "bench/growth", "soak/main", "soak/hub"];
+  const there = programs.filter((name) => existsSync(path(`test/${name}.ts`)));
+  await Promise.all(there.map((name) => bundle(`test/${name}.ts`, `test/dist/${name}.js`, program)));
 }
 
 /** npm has left the command's name out: when it installed there was nothing to name yet. */

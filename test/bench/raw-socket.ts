@@ -68,6 +68,15 @@ export class RawSocket {
     this.#socket.write(Buffer.concat([header, emptyMask, payload]));
   }
 
+  /** Stops reading, as a slow client does; the server's writes then back up. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   close(): void {
     this.#socket.destroy();
   }
