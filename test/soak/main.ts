@@ -20,6 +20,8 @@ const { values } = parseArgs({
     /** How often the hub is looked at, and how long a scene of the checker is. */
     sample: { type: "string", default: "10000" },
     scene: { type: "string", default: "30000" },
+    /** How long the hub may take to let go of those who have gone. */
+    gone: { type: "string", default: "60000" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     leak: { type: "string" },
   },
@@ -40,6 +42,7 @@ const report = await soak({
   sampleMs: Number(values.sample),
   sceneMs: Number(values.scene),
   seed: Number(values.seed),
+  goneMs: Number(values.gone),
   leak: values.leak as Leak | undefined,
   onSample: (sample, progress) => console.log(line(sample, progress)),
 });

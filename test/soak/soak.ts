@@ -9,7 +9,7 @@ import { Chatter } from "./chatter.ts";
 import { Crowd } from "./crowd.ts";
 import { growths, leftovers, type NamedGrowth, type SampleAt } from "./judged.ts";
 import { Tally } from "./reader.ts";
-import { type Leak, SampledHub } from "./sampled-hub.ts";
+import { type Leak, type Sample, SampledHub } from "./sampled-hub.ts";
 import { Scenes } from "./scenes.ts";
 
 export interface SoakOptions {
@@ -21,6 +21,8 @@ export interface SoakOptions {
   readonly sampleMs: number;
   readonly sceneMs: number;
   readonly seed: number;
+  /** How long the hub may take to let go of those who have gone. */
+  readonly goneMs: number;
   /** What the hub's process leaks on purpose. */
   readonly leak: Leak | undefined;
   readonly onSample: (sample: SampleAt, progress: Progress) => void;
@@ -53,9 +55,6 @@ const config = {
   namespaces: { default: { retention }, metrics: { retention }, rooms: { retention } },
   limits: { deduplicationWindowMs: 60_000, producerMemoryMs: 300_000 },
 };
-
-/** How long the hub may take to let go of those who have gone. */
-const goneWithinS = 60;
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   const { program, data, leak } = options;
@@ -101,16 +100,16 @@ async function soakHub(hub: SampledHub, { seed, ...options }: SoakOptions): Prom
   const unsettled = await scenes.unsettled();
   await Promise.all([crowd.close(), scenes.close(), talker.close()]);
 
-  const left = await leftWhenGone(hub, start);
+  const left = await leftWhenGone(hub, start, options.goneMs);
   if (unsettled > 0) left.push(`leases: ${unsettled} where everything was settled`);
   const violations = [...scenes.violations, ...tally.violations, ...chatter.failures];
   return { growths: growths(samples), left, violations, progress: progress() };
 }
 
 /** What is left of everybody, once the hub has had the time to notice that they have gone. */
-async function leftWhenGone(hub: SampledHub, start: Awaited<ReturnType<SampledHub["sample"]>>): Promise<string[]> {
+async function leftWhenGone(hub: SampledHub, start: Sample, withinMs: number): Promise<string[]> {
   for (const since = performance.now(); ; await after(500)) {
     const left = leftovers(start, await hub.sample());
-    if (left.length === 0 || performance.now() - since > goneWithinS * 1_000) return left;
+    if (left.length === 0 || performance.now() - since > withinMs) return left;
   }
 }
