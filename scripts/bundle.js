@@ -1,7 +1,8 @@
 /**
- * What `tsc --build` leaves to do: the client as one file for browsers, the demo's page, the benchmark and the soak as
- * programs, and a command that can be started by its name.
+ * What `tsc --build` leaves to do: the client as one file for browsers, the demo's page, the programs that live among the
+ * tests, and a command that can be started by its name.
  */
+
 
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
@@ -46,7 +47,7 @@ async function bundlePage() {
 /** They reach into the sources, as tests do, so that the compiler alone cannot place them. */
 async function bundlePrograms() {
   const program = { platform: "node", packages: "external", alias: {}, minify: false };
-  const programs = ["bench/main", "bench/growth", "soak/main", "soak/hub"];
+  const programs = ["bench/main", "bench/growth", "soak/main", "soak/hub", "prove/main"];
   const there = programs.filter((name) => existsSync(path(`test/${name}.ts`)));
   await Promise.all(there.map((name) => bundle(`test/${name}.ts`, `test/dist/${name}.js`, program)));
 }
