@@ -2,19 +2,16 @@
  * The clients of a crash test, each a process with a history of its own. Where the hub is, or the hubs are, is not theirs
  * to know: they have a URL, and come back to it.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import type { Dogear } from "@dogear/client";
 import { admin } from "@dogear/client/admin";
 import type { Durability, Epoch, Offset } from "@dogear/shared";
-import { build } from "esbuild";
 import { expect } from "vitest";
 import { type HistoryEvent, HistoryWriter, readHistories } from "../checker/history.ts";
 import { clientOf } from "../support/hub.ts";
 import { type ChildProcess, startScript } from "../support/process.ts";
-import { repository } from "../support/sources.ts";
-import { temporaryFolder, whenDone } from "../support/temp.ts";
+import { temporaryFolder } from "../support/temp.ts";
 import { until } from "../support/waiting.ts";
 import {
   content,
@@ -26,6 +23,7 @@ import {
   type SubscriberTask,
   subscribers,
 } from "./load.ts";
+import { buildScripts } from "./scripts.ts";
 
 /** Messages that a newcomer is given before it is convinced that things go on. */
 const progressCount = 50;
@@ -80,7 +78,7 @@ export class Cast {
   readonly #deaths: string[] = [];
 
   static async start(options: CastOptions): Promise<Cast> {
-    const cast = new Cast(await bundle(), options);
+    const cast = new Cast(await buildScripts("publisher", "subscriber", "worker"), options);
     const roles = [...cast.#publishers, ...cast.#subscribers, ...cast.#workers];
     await Promise.all(roles.map((role) => cast.#play(role)));
     return cast;
@@ -286,15 +284,4 @@ export class Cast {
     this.#histories.push(file);
     return file;
   }
-}
-
-/** Built from the sources, beside the packages that the scripts import as any user's would. */
-async function bundle(): Promise<string> {
-  const dist = join(repository, "test/dist");
-  mkdirSync(dist, { recursive: true });
-  const outdir = mkdtempSync(join(dist, "crash-"));
-  whenDone(() => rmSync(outdir, { recursive: true, force: true }));
-  const entryPoints = ["publisher", "subscriber", "worker"].map((name) => join(repository, `test/crash/${name}.ts`));
-  await build({ entryPoints, outdir, bundle: true, platform: "node", format: "esm", packages: "external" });
-  return outdir;
 }

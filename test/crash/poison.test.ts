@@ -1,13 +1,10 @@
 /** A message that kills every worker that takes it must not do so for ever. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { admin } from "@dogear/client/admin";
-import { build } from "esbuild";
 import { expect, test } from "vitest";
 import { clientOf, startHub } from "../support/hub.ts";
 import { startScript } from "../support/process.ts";
-import { repository } from "../support/sources.ts";
-import { whenDone } from "../support/temp.ts";
+import { buildScripts } from "./scripts.ts";
 
 test("a message that kills its worker again and again is a dead letter, and the others are done (G10, P-57)", async () => {
   const hub = await startHub();
@@ -15,7 +12,7 @@ test("a message that kills its worker again and again is a dead letter, and the 
   await dogear.publish("orders.new", "poison");
   await dogear.publishAll([1, 2, 3].map((data) => ({ channel: "orders.new", data })));
 
-  const script = await bundle();
+  const script = join(await buildScripts("poisoned"), "poisoned.js");
   const operator = admin(dogear);
   let worker = startScript(script, [hub.url]);
   await worker.untilLine(/^started$/);
@@ -43,15 +40,3 @@ test("a message that kills its worker again and again is a dead letter, and the 
     break;
   }
 });
-
-/** Built from the sources, beside the packages that the script imports as any user's would. */
-async function bundle(): Promise<string> {
-  const dist = join(repository, "test/dist");
-  mkdirSync(dist, { recursive: true });
-  const folder = mkdtempSync(join(dist, "poison-"));
-  whenDone(() => rmSync(folder, { recursive: true, force: true }));
-  const outfile = join(folder, "poisoned.js");
-  const entryPoints = [join(repository, "test/crash/poisoned.ts")];
-  await build({ entryPoints, outfile, bundle: true, platform: "node", format: "esm", packages: "external" });
-  return outfile;
-}

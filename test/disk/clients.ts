@@ -43,11 +43,11 @@ export class Clients {
   }
 
   /** Publishes so many drafts at once; resolves when each is answered, be it by a later life of the hub. */
-  async publish(count: number, length = 40): Promise<void> {
+  async publish(count: number, length = 40, to?: (typeof channels)[number]): Promise<void> {
     await Promise.all(
       Array.from({ length: count }, () => {
         const draft = `draft-${++this.#drafts}`;
-        const channel = channels[this.#drafts % channels.length] as string;
+        const channel = to ?? (channels[this.#drafts % channels.length] as string);
         return this.#publish({ channel, data: { draft, text: "x".repeat(length) }, options: {} });
       }),
     );

@@ -1,8 +1,9 @@
 /*
  * Sits between a process and its disk, by LD_PRELOAD, and makes the disk fail where a test says so. See shim.ts.
  *
- *   SHIM_FOLDER  Only this folder and what is below it is looked at. Nothing is done where it is not set.
- *   SHIM_FAULT   action:call:n[:part] — what is done at the n-th such call on a path that contains the part.
+ *   SHIM_FOLDER  Only files below this folder are looked at. Nothing is done where it is not set.
+ *   SHIM_FAULT   action:call:n[:part] — what is done at the n-th such call on a path that contains the part; a part with
+ *                "$" at its end is the end of the path.
  *
  *       action   eio enospc eacces erofs emfile   the call fails so, once; "eio+" from then on
  *                short                            a write writes half of it and says so
@@ -123,9 +124,15 @@ static void trace_socket(const char *name, int fd, const struct iovec *iov, int 
 
 /* ---- What is done ---- */
 
+static int is_part(const char *path) {
+  size_t length = strlen(part), whole = strlen(path);
+  if (length == 0 || part[length - 1] != '$') return strstr(path, part) != NULL;
+  return whole >= length - 1 && !strncmp(path + whole - (length - 1), part, length - 1);
+}
+
 /* Whether this call is the one, or one after it where the fault lasts. */
 static int is_due(int kind, const char *path) {
-  if (wanted == 0 || !(calls & kind) || !strstr(path, part)) return 0;
+  if (wanted == 0 || !(calls & kind) || !is_part(path)) return 0;
   if (from && syscall(SYS_faccessat, AT_FDCWD, from, F_OK) != 0) return 0;
   pthread_mutex_lock(&mutex);
   long n = ++seen;
