@@ -3,7 +3,6 @@
  * tests, and a command that can be started by its name.
  */
 
-
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

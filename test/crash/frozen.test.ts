@@ -25,12 +25,14 @@ test("a member that is frozen beyond its lease settles nothing of what others ha
   sleeper.signal("SIGSTOP");
 
   dogear.work("orders.>", policy, (message) => deliveries.add(message.deliveries));
-  expect(await deliveries.reach(1)).toEqual([2]);
+  await deliveries.reach(1);
   await dogear.publish("wake", "up");
   sleeper.signal("SIGCONT");
 
   await sleeper.untilLine(/^refused parcel: lease-lost$/);
-  expect(deliveries.items).toEqual([2]);
+  // How often it went to the one who was frozen is the hub's affair.
+  expect(deliveries.items).toEqual([expect.toSatisfy((count) => count > 1)]);
+  expect(sleeper.stdout).not.toMatch(/settled/);
   expect(await operator.group("crew")).toMatchObject({ lag: { messages: 0 }, inFlight: 0, delayed: 0, dead: 0 });
 });
 
