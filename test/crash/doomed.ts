@@ -1,6 +1,7 @@
 /** A hub that dies at a call to its disk, again and again, with clients who outlive it. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Offset } from "@dogear/shared";
 import type { HistoryEvent } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
 import { Clients } from "../disk/clients.ts";
@@ -58,8 +59,10 @@ export class Doomed {
     await this.#served();
     const before = { calls: calls().length, events: this.#clients.history.length };
     writeFileSync(armed, "");
-    point.provoke(this.#clients);
+    const dead = new AbortController();
+    void point.provoke(this.#clients, dead.signal);
     await this.#killed(hub, point.name);
+    dead.abort();
     this.#last = { point, calls: calls().slice(before.calls), from: before.events };
     await this.#clients.replace();
   }
@@ -111,17 +114,19 @@ export class Doomed {
     if (signal !== "SIGKILL") throw new Error(`It was to be killed ${where} and ended with ${code}: ${hub.stderr}`);
   }
 
-  /** Resolves when this life has answered, delivered and leased, and everybody is done. */
+  /** Resolves when this life has answered, delivered and leased, and everybody is done with everything. */
   async #served(): Promise<void> {
     const { history } = this.#clients;
     const from = history.length;
     await this.#clients.publish(1, 40, "orders.us");
-    const published = history.slice(from).findLast((event) => event.op === "publish" && event.kind === "ok");
-    const isSame = (event: HistoryEvent) =>
-      "offset" in event && event.offset === (published as { offset?: number }).offset;
-    const isDone = (op: string) =>
-      history.slice(from).some((event) => event.op === op && event.kind === "ok" && isSame(event));
-    await until(async () => isDone("deliver") && isDone("settle"), "a message that is delivered and done");
+    const ok = (op: string) =>
+      history
+        .slice(from)
+        .filter((event) => event.op === op && event.kind === "ok")
+        .map(offsetOf);
+    const [offset] = ok("publish").slice(-1);
+    await until(async () => ok("deliver").includes(offset), "a message that is delivered");
+    await this.#clients.settled();
     this.#conclude();
   }
 
@@ -138,4 +143,8 @@ export class Doomed {
     const segments = existsSync(folder) ? readdirSync(folder).filter((name) => /^\d+$/.test(name)) : [];
     return segments.sort()[0] ?? "0000000000000001";
   }
+}
+
+function offsetOf(event: HistoryEvent): Offset | undefined {
+  return "offset" in event ? event.offset : undefined;
 }

@@ -8,8 +8,8 @@ export interface Point {
   readonly name: string;
   /** What `test/disk/shim.c` does at which call, counted from when everybody is served. */
   readonly fault: (where: { readonly oldestSegment: string }) => string;
-  /** Leads the hub there. What it publishes is answered by a later life. */
-  readonly provoke: (clients: Clients) => void;
+  /** Leads the hub there, until it is dead. What it publishes is answered by a later life. */
+  readonly provoke: (clients: Clients, dead: AbortSignal) => void | Promise<void>;
   readonly reached: (evidence: Evidence) => boolean;
 }
 
@@ -99,9 +99,12 @@ function publishOne(clients: Clients): void {
   void clients.publish(1);
 }
 
-/** As much as fills a segment, so that another begins and the oldest goes. */
-function publishMuch(clients: Clients): void {
-  void clients.publish(24, 50_000);
+/**
+ * As much as fills a segment, again and again, so that another begins and the oldest goes. The group has none of it: what
+ * retention takes from a group that is slow is lost to it, and no promise is broken by that.
+ */
+async function publishMuch(clients: Clients, dead: AbortSignal): Promise<void> {
+  while (!dead.aborted) await clients.publish(5, 50_000, "sensors.hall");
 }
 
 /** As many as it acknowledges at once. */

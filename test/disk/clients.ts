@@ -61,15 +61,18 @@ export class Clients {
     await before.close({ signal: AbortSignal.abort() }).catch(() => {});
   }
 
+  /** Resolves when the group has settled everything. */
+  async settled(): Promise<void> {
+    const operator = admin(this.#publisher);
+    const isSettled = async () => (await operator.group(crew.group)).lag.messages === 0;
+    await until(isSettled, "a group that has settled everything");
+  }
+
   /** Publishes the end, and resolves when everybody has everything. */
   async finish(): Promise<void> {
     await this.#publish(endDraft("orders.eu"));
     await until(async () => this.#ended.has(this.#readerName), "a reader that has everything");
-    const operator = admin(this.#publisher);
-    await until(
-      async () => (await operator.group(crew.group)).lag.messages === 0,
-      "a group that has settled everything",
-    );
+    await this.settled();
     await this.#worker.leave();
     await this.#readAll();
   }
