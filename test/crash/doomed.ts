@@ -53,12 +53,14 @@ export class Doomed {
   /** A life that ends at a point. Whether the point was reached is known when its successor has served somebody. */
   async dieAt(point: Point): Promise<void> {
     const armed = join(this.#folder, `armed-${this.#lives}`);
-    const { hub, calls } = this.#live(point.fault({ oldestSegment: this.#oldestSegment }), armed);
+    const oldestSegment = this.#oldestSegment;
+    const { hub, calls } = this.#live(point.fault({ oldestSegment }), armed);
     await hubOf(hub);
     this.#openingCalls = calls().length;
     await this.#served();
     const before = { calls: calls().length, events: this.#clients.history.length };
     writeFileSync(armed, "");
+    if (oldestSegment !== this.#oldestSegment) return this.#miss(hub, point);
     const dead = new AbortController();
     void point.provoke(this.#clients, dead.signal);
     await this.#killed(hub, point.name);
@@ -107,6 +109,13 @@ export class Doomed {
     const options = { folder: this.#data, trace, text: true, ...(fault && { fault }), ...(from && { from }) };
     const env = shimmed(this.#library, options);
     return { hub: launchHub({ data: this.#data, port: this.#port, config, env }), calls: () => readTrace(trace) };
+  }
+
+  /** It has removed before its time what it was to be killed at. */
+  async #miss(hub: ChildProcess, point: Point): Promise<void> {
+    await hub.kill();
+    await this.#clients.replace();
+    this.missed.push(point);
   }
 
   async #killed(hub: ChildProcess, where: string): Promise<void> {

@@ -33,8 +33,8 @@ test.skipIf(library === undefined)(
     const random = seeded(seed);
     const hub = await Doomed.prepare(library as string);
     for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < openings; i++) await hub.dieOpening(random);
       await dieAtAll(hub, shuffled(points, random));
+      for (let i = 0; i < openings; i++) await hub.dieOpening(random);
     }
     const violations = await hub.settle();
     figure("kills at named points", rounds * points.length);
