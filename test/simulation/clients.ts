@@ -144,6 +144,8 @@ export function publish(process: Process): void {
     }
   };
   const cancel = async (draft: string, id: string): Promise<void> => {
+    // From now on it may be taken back, also where nobody hears of it.
+    world.recorder.tell(machine, { op: "schedule", kind: "info", draft, error: "is to be cancelled" });
     try {
       await dogear.cancel(id);
       world.recorder.tell(machine, { op: "schedule", kind: "fail", draft, error: "cancelled" });

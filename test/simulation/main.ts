@@ -2,7 +2,7 @@
  * Simulates for a while: `npm run simulate -- [--minutes 1] [--first 1] [--seed 42 [--watch]]`.
  *
  * Every seed that breaks a promise is printed with the promise and the events, and makes the exit code 1. `--seed` runs one
- * of them again; with `--watch` it says everything that happens.
+ * of them again; with `--watch` it says everything that happens. `--until-broken` ends with the first that is found.
  */
 import { parseArgs } from "node:util";
 import { figure } from "../support/figures.ts";
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     first: { type: "string" },
     seed: { type: "string" },
     watch: { type: "boolean", default: false },
+    "until-broken": { type: "boolean", default: false },
   },
 });
 let seed = Number(values.seed ?? values.first ?? Date.now() % 1_000_000_000);
@@ -32,7 +33,7 @@ async function simulateFor(ms: number): Promise<void> {
   for (; performance.now() - begun < ms; seed++) {
     const outcome = await simulate(seed);
     events += outcome.history.length;
-    if (report(outcome)) broken++;
+    if (report(outcome) && ++broken > 0 && values["until-broken"]) return;
   }
   const count = seed - first;
   const perMinute = Math.round((count * 60_000) / (performance.now() - begun));

@@ -382,9 +382,13 @@ export class Scheduler {
     await this.#takeIn();
   }
 
-  #textsOf(pending: readonly Pending[]): Promise<ReadonlyMap<Offset, Buffer>> {
+  async #textsOf(pending: readonly Pending[]): Promise<ReadonlyMap<Offset, Buffer>> {
     const offsets = pending.map(({ offset }) => offset).sort((a, b) => a - b);
-    return readTexts(this.#log, this.#slips, offsets);
+    const texts = await readTexts(this.#log, this.#slips, offsets);
+    // What is missing is lost, unless another hub sees to it by now, and has stored it again further on.
+    if (texts.size < offsets.length) this.#ledger.touch();
+    await this.#ledger.flush();
+    return texts;
   }
 
   #lose(offset: Offset, error: unknown): void {
