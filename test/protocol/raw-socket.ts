@@ -9,6 +9,10 @@ export interface Frame {
   readonly masked?: boolean;
   /** Claims another length than the payload has. */
   readonly length?: number;
+  /** What the payload is masked with. Zeros, the default, leave it as it is. */
+  readonly mask?: readonly [number, number, number, number];
+  /** How many bytes the length is written in, beside the seven bits; by default as few as it takes. */
+  readonly lengthBytes?: 0 | 2 | 8;
 }
 
 const finalText = 0x81;
@@ -58,13 +62,15 @@ export class RawSocket {
     return raw;
   }
 
-  static frame(payload: string | Buffer, { first = finalText, masked = true, length }: Frame = {}): Buffer {
+  static frame(payload: string | Buffer, { first = finalText, masked = true, length, ...written }: Frame = {}): Buffer {
     const data = Buffer.from(payload);
-    const claimed = length ?? data.length;
-    const mask = masked ? 0x80 : 0;
-    const header = claimed < 126 ? [first, mask | claimed] : [first, mask | 126, claimed >> 8, claimed & 0xff];
-    // A mask of zeros leaves the payload as it is.
-    return Buffer.concat([Buffer.from(header), Buffer.alloc(masked ? 4 : 0), data]);
+    const { mask = [0, 0, 0, 0], lengthBytes = lengthBytesOf(length ?? data.length) } = written;
+    const header = Buffer.alloc(2 + lengthBytes);
+    const short = lengthBytes === 0 ? (length ?? data.length) : lengthBytes === 2 ? 126 : 127;
+    header.set([first, (masked ? 0x80 : 0) | short]);
+    if (lengthBytes === 2) header.writeUInt16BE(length ?? data.length, 2);
+    if (lengthBytes === 8) header.writeBigUInt64BE(BigInt(length ?? data.length), 2);
+    return Buffer.concat([header, Buffer.from(masked ? mask : []), masked ? applied(mask, data) : data]);
   }
 
   write(bytes: string | Buffer): void {
@@ -91,7 +97,7 @@ export class RawSocket {
     const deadline = performance.now() + withinMs;
     while (!holds()) {
       if (performance.now() > deadline) throw failure;
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
 
@@ -100,6 +106,14 @@ export class RawSocket {
     const at = this.received.lastIndexOf("\x88");
     return at < 0 ? undefined : (this.received.charCodeAt(at + 2) << 8) | this.received.charCodeAt(at + 3);
   }
+}
+
+function lengthBytesOf(length: number): 0 | 2 | 8 {
+  return length < 126 ? 0 : length < 0x1_0000 ? 2 : 8;
+}
+
+function applied(mask: readonly number[], data: Buffer): Buffer {
+  return Buffer.from(data.map((byte, i) => byte ^ (mask[i % 4] as number)));
 }
 
 /** A request to become a WebSocket; lines can be left out or replaced. */
