@@ -18,11 +18,14 @@ export interface Runtime extends Clock {
   watchPage: WatchPage;
 }
 
+/** The longest that a timer of the platform can be; a longer one would fire at once. */
+export const timerMsMax: number = 2 ** 31 - 1;
+
 export function systemRuntime(WebSocket: WebSocketConstructor): Runtime {
   return {
     now: Date.now,
     setTimer(delayMs, run) {
-      const timer = setTimeout(run, delayMs);
+      const timer = setTimeout(run, Math.min(delayMs, timerMsMax));
       return () => clearTimeout(timer);
     },
     random: Math.random,

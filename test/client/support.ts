@@ -4,7 +4,7 @@ import { defaultLimits } from "@dogear/shared";
 import { Annex } from "../../client/src/annex.ts";
 import { type ConnectOptions, Dogear, type LoadAnnex } from "../../client/src/client.ts";
 import type { PageListener } from "../../client/src/connection/page.ts";
-import type { Runtime } from "../../client/src/runtime.ts";
+import { type Runtime, timerMsMax } from "../../client/src/runtime.ts";
 import type { TransportListener } from "../../client/src/transport/transport.ts";
 
 export const epoch = "e1";
@@ -34,7 +34,8 @@ export class VirtualClock {
   }
 
   setTimer(delayMs: number, run: () => void): () => void {
-    const timer = { at: this.#now + delayMs, run };
+    // What is no number counts as nothing, as for the timers of every platform.
+    const timer = { at: this.#now + (Math.min(delayMs, timerMsMax) || 0), run };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);

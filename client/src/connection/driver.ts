@@ -117,8 +117,8 @@ export class Connection {
   }
 
   /** Begins a new session, as if the connection had been lost. */
-  restart(code: ErrorCode): void {
-    this.#happened({ is: "restart", code });
+  restart(code: ErrorCode, reason?: string): void {
+    this.#happened({ is: "restart", code, reason });
   }
 
   close(): void {
@@ -203,18 +203,17 @@ export class Connection {
   #received(frame: string | ArrayBuffer): void {
     const attempt = this.#attempt;
     this.#happened({ is: "heard" });
-    let envelopes: readonly HubEnvelope[];
+    // What is not as the protocol says fails wherever it is first looked at. That ends the session, and not the process.
     try {
-      envelopes = this.codec.decode(frame);
-    } catch {
-      this.restart("malformed");
-      return;
+      const envelopes = this.codec.decode(frame);
+      let messages = 0;
+      for (const envelope of envelopes) if (envelope.is === "messages") messages += envelope.messages.length;
+      // A character of text is at most three bytes, and counting them exactly would cost more than it is worth.
+      const bytes = (typeof frame === "string" ? 3 * frame.length : frame.byteLength) / (messages || 1);
+      for (const envelope of envelopes) if (attempt === this.#attempt) this.#dispatch(envelope, bytes);
+    } catch (error) {
+      if (attempt === this.#attempt) this.restart("malformed", String(error));
     }
-    let messages = 0;
-    for (const envelope of envelopes) if (envelope.is === "messages") messages += envelope.messages.length;
-    // A character of text is at most three bytes, and counting them exactly would cost more than it is worth.
-    const bytes = typeof frame === "string" ? 3 * frame.length : frame.byteLength;
-    for (const envelope of envelopes) if (attempt === this.#attempt) this.#dispatch(envelope, bytes / (messages || 1));
   }
 
   #dispatch(envelope: HubEnvelope, bytes: number): void {
@@ -226,7 +225,7 @@ export class Connection {
         this.#happened(envelope);
         return;
       case "welcome":
-        this.limits = envelope.limits;
+        this.limits = { ...clientLimits, ...envelope.limits };
         this.user = envelope.user;
         this.#happened(envelope);
     }

@@ -63,7 +63,7 @@ export type Event =
   | { readonly is: "woke" }
   | { readonly is: "offline" }
   /** The session must begin anew, for a reason of the client's. */
-  | { readonly is: "restart"; readonly code: ErrorCode }
+  | { readonly is: "restart"; readonly code: ErrorCode; readonly reason?: string | undefined }
   | { readonly is: "close" };
 
 export type Effect =

@@ -12,7 +12,8 @@ import { Messages } from "../messages.ts";
 import { countMatching, remembering, type Stretch } from "../page.ts";
 import type { ProducerRecord } from "../producers.ts";
 import { ChannelIndex } from "./channel-index.ts";
-import { type Chunk, ChunkCorrupt, decodeChunk, type EncodedChunk } from "./chunk.ts";
+import { checked, withChecksum } from "./checksum.ts";
+import { type Chunk, ChunkCorrupt, decodeChunk } from "./chunk.ts";
 import { type Environment, flushed, openEnvironment } from "./environment.ts";
 
 /** What a scan of a segment finds. */
@@ -160,13 +161,15 @@ export class Segment {
     this.#sealed = true;
   }
 
+  /** What the log knew of producers; `undefined` where that is damaged, too, and the segments before tell it. */
   producers(): readonly ProducerRecord[] | undefined {
     const stored = this.#facts.getBinary("producers");
-    return stored === undefined ? undefined : (JSON.parse(stored.toString()) as ProducerRecord[]);
+    const text = stored && checked(stored);
+    return text === undefined ? undefined : (JSON.parse(text.toString()) as ProducerRecord[]);
   }
 
   async storeProducers(records: readonly ProducerRecord[]): Promise<void> {
-    await flushed(this.#facts.put("producers", Buffer.from(JSON.stringify(records))));
+    await flushed(this.#facts.put("producers", withChecksum(Buffer.from(JSON.stringify(records)))));
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,180 @@
+/** What is stored, read again: as it was written, or, where it was damaged, not at all. */
+import type { Channel, Epoch, Offset, Pattern } from "@dogear/shared";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Accepted } from "../../server/src/engine/admission.ts";
+import { ChannelIndex } from "../../server/src/engine/lmdb/channel-index.ts";
+import { ChunkCorrupt, cutIntoChunks, decodeChunk, encodeChunk } from "../../server/src/engine/lmdb/chunk.ts";
+import { textOf } from "../../server/src/engine/text.ts";
+import type { Item } from "../../server/src/hub/groups/item.ts";
+import { groupFormat } from "../../server/src/hub/groups/record.ts";
+import { newHead, newItem, policyOf } from "../hub/groups/support.ts";
+import { VirtualClock } from "../hub/support.ts";
+import { mutated } from "./mutation.ts";
+import { corpus, fuzz, typed } from "./support.ts";
+
+/** Any that has UTF-8. */
+const name = fc.string({ minLength: 1, maxLength: 40, unit: "grapheme" });
+const channel = fc.constantFrom("a", "a.b", "orders.eu", `${"level.".repeat(15)}last`, "orders.$dead.g");
+const draft = fc.record(
+  {
+    channel,
+    data: fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.stringify(value)),
+    attributes: fc.constantFrom("", ',"key":"ß"', ',"headers":{"h":"😀"}', ',"expires":5'),
+    id: name,
+    provenance: fc.record({ producer: name, number: fc.nat(), previousOffset: fc.nat() }),
+  },
+  { requiredKeys: ["channel", "data", "attributes"] },
+);
+const drafts = fc.array(draft, { minLength: 1, maxLength: 20 });
+const first = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER - 1_000 });
+
+type Drafts = typeof drafts extends fc.Arbitrary<infer D> ? D : never;
+
+function accepted(written: Drafts, start: number): Accepted[] {
+  return written.map(({ channel, data, attributes, id, provenance }, i) => ({
+    draft: {
+      channel: channel as Channel,
+      attributes,
+      data: Buffer.from(data),
+      origin: { by: "nobody" },
+      ...(id !== undefined && { id }),
+    },
+    offset: (start + i) as Offset,
+    provenance: provenance as Accepted["provenance"],
+  }));
+}
+
+/** All that a chunk says, to be compared. */
+function told({ first, last, time, messages, origins }: ReturnType<typeof decodeChunk>) {
+  const texts = messages.offsets.map((_, i) => textOf(messages, i).toString());
+  return { first, last, time, offsets: messages.offsets, channels: messages.channels, texts, origins };
+}
+
+describe("a chunk", () => {
+  it("is read as it was written, and its messages are JSON", async () => {
+    await fuzz(fc.tuple(drafts, first, fc.nat()), ([written, start, time]) => {
+      const { chunk, value } = encodeChunk(accepted(written, start), time);
+      const read = decodeChunk(value);
+      expect(told(read)).toEqual(told(chunk));
+      const parsed = told(read).texts.map((text) => JSON.parse(text) as { offset: number; data: unknown });
+      expect(parsed.map(({ offset }) => offset)).toEqual(written.map((_, i) => start + i));
+      expect(parsed.map(({ data }) => data)).toEqual(written.map(({ data }) => JSON.parse(data)));
+    });
+  });
+
+  it("that is damaged anywhere is found out: it never gives a wrong payload (G2, G4)", async () => {
+    const { value } = encodeChunk(accepted(fc.sample(drafts, 1)[0] as Drafts, 7), 1_795_400_000_000);
+    const others = corpus("chunks.txt").map((hex) => Buffer.from(hex, "hex"));
+    const whole = [value, ...others];
+    await fuzz(
+      mutated(whole),
+      (bytes) => {
+        const read = typed(() => decodeChunk(bytes), ChunkCorrupt);
+        if (!(read instanceof Error)) expect(whole.some((one) => one.equals(bytes))).toBe(true);
+      },
+      { share: 4 },
+    );
+  });
+
+  it("of an earlier day is still read", () => {
+    const [small, large] = corpus("chunks.txt").map((hex) => told(decodeChunk(Buffer.from(hex, "hex"))));
+    expect(small?.texts.map((text) => (JSON.parse(text) as { data: unknown }).data)).toEqual([1, { x: "😀" }, "AAEC"]);
+    expect(small?.origins.map(({ offset, id, provenance }) => [offset, id ?? provenance?.producer])).toEqual([
+      [2, "i"],
+      [3, "p"],
+    ]);
+    expect(large).toMatchObject({ first: 9_007_199_254_740_000, channels: ["orders.$dead.g"] });
+  });
+
+  it("holds as much as fits, in order, and nothing twice", async () => {
+    await fuzz(fc.tuple(drafts, first), ([written, start]) => {
+      const all = accepted(written, start);
+      expect(cutIntoChunks(all).flat()).toEqual(all);
+    });
+  });
+});
+
+describe("the index of a segment", () => {
+  const patterns = [">", "a", "a.*", "orders.>", "orders.$dead.g", "none"] as Pattern[];
+  const chunks = fc.array(drafts, { minLength: 1, maxLength: 8 }).map((many) => {
+    let next = 11;
+    return many.map((written) => {
+      const { chunk } = encodeChunk(accepted(written, next), 5);
+      next += written.length;
+      return chunk;
+    });
+  });
+
+  /** All that an index tells. */
+  const answers = (index: ChannelIndex) => ({
+    last: [...index.lastOffsets()],
+    counts: [...index.counts()],
+    plans: patterns.map((pattern) => index.plan(pattern, 0 as Offset)),
+    found: patterns.map((pattern) => [index.count(pattern), index.count(pattern, 13 as Offset)]),
+  });
+
+  function indexOf(all: readonly ReturnType<typeof decodeChunk>[]): ChannelIndex {
+    const index = new ChannelIndex();
+    for (const chunk of all) index.add(chunk);
+    return index;
+  }
+
+  it("is read as it was written", async () => {
+    await fuzz(chunks, (all) => {
+      const index = indexOf(all);
+      const read = ChannelIndex.decode(index.encode());
+      expect(read && answers(read)).toEqual(answers(index));
+    });
+  });
+
+  it("that is damaged anywhere is not believed: the segment itself is read instead (G5)", async () => {
+    const indexes = fc.sample(chunks, { numRuns: 5, seed: 1 }).map(indexOf);
+    const whole = indexes.map((index) => index.encode());
+    await fuzz(
+      mutated(whole),
+      (bytes) => {
+        const read = ChannelIndex.decode(bytes);
+        const same = whole.findIndex((one) => one.equals(bytes));
+        expect(read && answers(read)).toEqual(same < 0 ? undefined : answers(indexes[same] as ChannelIndex));
+      },
+      { share: 4 },
+    );
+  });
+});
+
+describe("a page of a group's messages", () => {
+  const clock = new VirtualClock();
+  const format = groupFormat(clock);
+  const counts = { deliveries: fc.nat(), failures: fc.nat(), redriven: fc.boolean() };
+  const optional = { key: fc.option(name, { nil: undefined }), error: fc.option(name, { nil: undefined }) };
+  const facts = fc.record({ ...counts, ...optional, expires: fc.option(fc.nat(), { nil: undefined }) });
+  const staged = fc.oneof(
+    fc.constant({ stage: "waiting" as const }),
+    fc.record({ stage: fc.constant("delayed" as const), due: fc.nat({ max: 1_000_000 }) }),
+    fc.record({ stage: fc.constant("dying" as const), reason: fc.constantFrom("rejected", "ttl", "retention") }),
+    fc.record({ stage: fc.constant("leased" as const), holder: name }),
+  );
+
+  it("says the same of each when it is read again, and leases begin anew (P-53, P-58)", async () => {
+    await fuzz(fc.array(fc.tuple(facts, staged), { maxLength: 20 }), (many) => {
+      const items = many.map(([fact, stage], i) => itemOf(i + 1, { ...fact, ...stage } as Partial<Item>, clock));
+      const head = { ...newHead(policyOf()), epoch: "e" as Epoch, fence: 100 };
+      const read = format.readPage(JSON.parse(JSON.stringify(format.writePage(items))), head);
+      const kept = (item: Item) => ({ ...item, bytes: 0, due: Math.round(item.due), lease: item.lease?.holder });
+      expect(read.map(kept)).toEqual(items.map(kept));
+      const fences = read.flatMap(({ lease }) => (lease === undefined ? [] : [lease.fence]));
+      expect(fences).toEqual(fences.map((_, i) => 101 + i));
+    });
+  });
+});
+
+function itemOf(offset: number, { due, ...facts }: Partial<Item> & { holder?: string }, clock: VirtualClock): Item {
+  const { holder, ...rest } = facts;
+  const lease = { fence: 1, holder: holder ?? "", leaseMs: 5, until: 0, orphaned: false };
+  return newItem(offset, {
+    ...rest,
+    ...(due !== undefined && { due: clock.monotonic() + due }),
+    ...(rest.stage === "leased" && { lease }),
+  });
+}
