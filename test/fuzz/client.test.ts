@@ -9,6 +9,7 @@ import { mutatedText } from "./mutation.ts";
 import { corpus, fuzz, oddValue } from "./support.ts";
 
 const said = corpus("hub-envelopes.txt");
+const nonsense = corpus("hub-nonsense.txt");
 
 /** One field of something that a hub says is another. */
 const changed = fc.tuple(fc.constantFrom(...said), fc.nat(), oddValue).map(([text, at, value]) => {
@@ -20,6 +21,7 @@ const anything = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...said) },
   { weight: 4, arbitrary: changed },
   { weight: 3, arbitrary: mutatedText(said) },
+  { weight: 1, arbitrary: fc.constantFrom(...nonsense) },
   { weight: 1, arbitrary: oddValue.map((value) => JSON.stringify(value)) },
 );
 const conversation = fc.record({
@@ -56,32 +58,35 @@ async function answerAll(socket: FakeSocket): Promise<void> {
   }
 }
 
-it("a client outlives whatever a hub says, and every call ends", async () => {
-  await fuzz(
-    conversation,
-    async ({ welcomes, frames }) => {
-      const { world, dogear, handed } = busyClient();
+/** A hub says these WebSocket messages, one after the other, and then one comes that keeps to the protocol. */
+async function expectOutlived({ welcomes, frames }: typeof conversation extends fc.Arbitrary<infer C> ? C : never) {
+  const { world, dogear, handed } = busyClient();
+  world.socket.open();
+  if (welcomes) await world.socket.welcome();
+  for (const frame of frames) {
+    if (dogear.state.name === "closed") break;
+    if (dogear.state.name === "waiting") {
+      await comeBack(world);
       world.socket.open();
-      if (welcomes) await world.socket.welcome();
-      for (const frame of frames) {
-        if (dogear.state.name === "closed") break;
-        if (dogear.state.name === "waiting") {
-          await comeBack(world);
-          world.socket.open();
-        }
-        await world.socket.sayText(frame);
-      }
-      if (dogear.state.name !== "closed") {
-        if (dogear.state.name !== "waiting") await world.socket.drop();
-        await comeBack(world);
-        await answerAll(await world.connect());
-        await world.clock.pass(60_000);
-      }
-      for (const promise of handed) expect(await outcome(promise)).not.toBe("pending");
-      const closed = dogear.close();
-      await world.clock.pass(60_000);
-      await closed;
-    },
-    { share: 2 },
-  );
+    }
+    await world.socket.sayText(frame);
+  }
+  if (dogear.state.name !== "closed") {
+    if (dogear.state.name !== "waiting") await world.socket.drop();
+    await comeBack(world);
+    await answerAll(await world.connect());
+    await world.clock.pass(60_000);
+  }
+  for (const promise of handed) expect(await outcome(promise)).not.toBe("pending");
+  const closed = dogear.close();
+  await world.clock.pass(60_000);
+  await closed;
+}
+
+it("a client outlives whatever a hub says, and every call ends", async () => {
+  await fuzz(conversation, expectOutlived, { share: 2 });
+});
+
+it.each(nonsense)("a client outlives %s, before and after its welcome", async (frame) => {
+  for (const welcomes of [false, true]) await expectOutlived({ welcomes, frames: [frame] });
 });

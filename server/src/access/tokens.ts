@@ -110,25 +110,26 @@ export class Tokens {
     const { userClaim, audience, lifetimeMsMax } = this.#policy;
     const { exp = 0, iat, jti, aud } = payload;
     const user = payload[userClaim];
-    const expires = exp * 1_000;
+    const expires = timeOf("exp", exp);
+    const issued = iat === undefined ? undefined : timeOf("iat", iat);
     // The tolerance is for tokens that are too new: to let one in that has expired would only be to end it at once.
     if (expires <= this.#clock.now()) throw new errors.JWTExpired("It has expired", payload, "exp");
     if (!isUser(user)) throw dogearError("unauthorized", `Its ${userClaim} names no user.`);
     // RFC 7519, section 4.1.3: who is not named as the audience must not accept it.
     if (audience === undefined && aud !== undefined) throw dogearError("unauthorized", "It is for somebody else.");
     // One from the future would outlive its lifetime, and whatever is revoked until then.
-    if (iat !== undefined && iat * 1_000 > this.#clock.now() + skewMs) {
+    if (issued !== undefined && issued > this.#clock.now() + skewMs) {
       throw dogearError("unauthorized", "It was not issued yet.");
     }
     if (jti !== undefined && !isText(jti)) throw dogearError("unauthorized", "Its jti is no text.");
-    if (lifetimeMsMax !== undefined && !(expires - (iat ?? 0) * 1_000 <= lifetimeMsMax)) {
+    if (lifetimeMsMax !== undefined && !(expires - (issued ?? 0) <= lifetimeMsMax)) {
       throw dogearError("unauthorized", "It lives longer than this hub allows.");
     }
     return {
       user,
       permissions: permissionsOf(this.#capabilitiesOf(payload), user),
       expires,
-      issued: iat === undefined ? undefined : iat * 1_000,
+      issued,
       tokenId: jti,
       revocable: true,
       limits: {},
@@ -142,6 +143,13 @@ export class Tokens {
     if (!parsed.success) throw dogearError("unauthorized", `Its ${this.#policy.capabilitiesClaim} are none.`);
     return parsed.data;
   }
+}
+
+/** The time that a claim names, in milliseconds since 1970. JSON has numbers that are no time. */
+function timeOf(claim: string, seconds: number): number {
+  const time = seconds * 1_000;
+  if (Math.abs(time) > Number.MAX_SAFE_INTEGER) throw dogearError("unauthorized", `Its ${claim} is no time.`);
+  return time;
 }
 
 function decodeHeader(token: string): { readonly alg?: string | undefined } {

@@ -132,7 +132,17 @@ export class Links {
     if (link === undefined) return;
     link.heardLast = this.#parts.clock.monotonic();
     if (!link.follows(heading)) this.#break(link);
-    else if (heading.only === undefined) link.end?.heard(bytes.subarray(headingEnd + 1));
+    else if (heading.only === undefined) this.#take(link, bytes.subarray(headingEnd + 1));
+  }
+
+  /** Words that an end cannot make sense of are as good as lost. */
+  #take(link: NumberedLink, words: Buffer): void {
+    try {
+      link.end?.heard(words);
+    } catch (error) {
+      this.#break(link);
+      throw error;
+    }
   }
 
   /** The other end has begun a link, or goes on with one that is unknown here: then it is told that it is broken. */

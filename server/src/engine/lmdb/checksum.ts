@@ -1,4 +1,4 @@
-/** Bytes that can tell whether they are what was written: a CRC-32 of all that follows, then the bytes. Little-endian. */
+/** Bytes that can tell whether they are what was written: a CRC-32 of all that follows, then the bytes. Little-endian. Of no bytes there is none. */
 import { crc32 } from "node:zlib";
 
 const checksumBytes = 4;
@@ -12,7 +12,8 @@ export function withChecksum(bytes: Uint8Array): Buffer {
 
 /** The bytes, not copied; nothing where they are not what was written. */
 export function checked(value: Buffer): Buffer | undefined {
-  if (value.length < checksumBytes) return undefined;
+  // Zeros are what a disk gives for what it has lost, and the checksum of nothing is zero.
+  if (value.length <= checksumBytes) return undefined;
   const bytes = value.subarray(checksumBytes);
   return crc32(bytes) === value.readUInt32LE(0) ? bytes : undefined;
 }
