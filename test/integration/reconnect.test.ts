@@ -1,6 +1,7 @@
 /** What networks do to connections, and what a client's user notices of it. */
 import { describe, expect, test } from "vitest";
 import { happening } from "../support/hub.ts";
+import { bothWays } from "../support/proxy.ts";
 import { Collected } from "../support/waiting.ts";
 import { logged, publishNumbers, startWorld, upTo } from "./support.ts";
 
@@ -97,7 +98,7 @@ describe("a subscription", () => {
 
   test("arrives in order over a slow network", async () => {
     const { proxy, remote, local } = await startWorld();
-    proxy.delayMs = 15;
+    proxy.weather = () => bothWays({ delayMs: 15 });
     proxy.cut();
     const seen = new Collected<unknown>();
     await remote.subscribe("a.*", { window: { messages: 50 } }, ({ data }) => seen.add(data)).ready();

@@ -1,24 +1,12 @@
 /** Connections that seem fine while nothing gets through any more, and how each side notices. */
 
 import { expect, test } from "vitest";
-import { WebSocket } from "ws";
 import { Dogear } from "../../client/src/client.ts";
-import { type Runtime, systemRuntime } from "../../client/src/runtime.ts";
 import { happening } from "../support/hub.ts";
+import { hurriedRuntime } from "../support/hurried.ts";
 import { whenDone } from "../support/temp.ts";
 import { Collected } from "../support/waiting.ts";
 import { publishNumbers, startWorld, upTo } from "./support.ts";
-
-/** The real world, in which time goes by faster. */
-function hurriedRuntime(times: number): Runtime {
-  const real = systemRuntime(WebSocket);
-  const begin = real.now();
-  return {
-    ...real,
-    now: () => begin + (real.now() - begin) * times,
-    setTimer: (delayMs, run) => real.setTimer(delayMs / times, run),
-  };
-}
 
 test("a client that hears nothing any more takes the connection for dead and comes back (P-14, G5)", async () => {
   const { proxy, local } = await startWorld({ config: { limits: { heartbeatMs: 100, heartbeatGraceMs: 30_000 } } });

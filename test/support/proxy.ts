@@ -3,50 +3,61 @@
  *
  *     client ◄──────► near │ proxy │ far ◄──────► hub
  *
- * What is done to connections is done to those there are; the next ones are healthy again.
+ * `weather` says what the next connections will be like. What is done to connections by a call is done to those there are;
+ * the next ones are healthy again.
  */
 
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { type Conditions, Pipe } from "./pipe.ts";
 import { whenDone } from "./temp.ts";
 
 export type Direction = "to-hub" | "to-client";
 
+/** What one connection is like. */
+export interface Weather {
+  /** It is reset as soon as it is made; or it is made, and nothing ever gets through. */
+  readonly arrival?: "refuse" | "hang";
+  readonly toHub?: Conditions;
+  readonly toClient?: Conditions;
+}
+
+/** The same both ways. */
+export function bothWays(conditions: Conditions): Weather {
+  return { toHub: conditions, toClient: conditions };
+}
+
 /** Starts a proxy to a port of this machine; it ends with the test. */
-export async function startProxy(port: number): Promise<TcpProxy> {
+export async function startProxy(port: number, random: () => number = Math.random): Promise<TcpProxy> {
   const server = createServer({ noDelay: true });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const proxy = new TcpProxy(server, port);
+  const proxy = new TcpProxy(server, port, random);
   whenDone(() => proxy.close());
   return proxy;
 }
 
 export class TcpProxy {
   readonly url: string;
-  /** How long everything takes to get through, either way, on connections made from now on. */
-  delayMs = 0;
-  /** Bytes that went to clients so far. */
+  /** What connections that are made from now on are like; the first one is 1. */
+  weather: (connection: number) => Weather = () => ({});
+  /** Connections so far. */
+  connections = 0;
+  /** Bytes that came from the hub so far. */
   bytesToClients = 0;
   readonly #server: Server;
+  readonly #port: number;
+  readonly #random: () => number;
   readonly #links = new Set<Link>();
+  /** Connections that lead nowhere. */
+  readonly #hanging = new Set<Socket>();
   #refuses = false;
 
-  constructor(server: Server, port: number) {
+  constructor(server: Server, port: number, random: () => number) {
     this.#server = server;
+    this.#port = port;
+    this.#random = random;
     this.url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    server.on("connection", (near) => {
-      if (this.#refuses) {
-        near.resetAndDestroy();
-        return;
-      }
-      const far = connect({ port, host: "127.0.0.1", noDelay: true });
-      far.on("data", ({ length }) => {
-        this.bytesToClients += length;
-      });
-      const link = new Link(near, far, this.delayMs);
-      this.#links.add(link);
-      near.once("close", () => this.#links.delete(link));
-    });
+    server.on("connection", (near) => this.#connect(near));
   }
 
   /** Breaks every connection, at both ends. */
@@ -61,16 +72,28 @@ export class TcpProxy {
 
   /** Loses every byte in one direction, while the connections seem fine. */
   lose(direction: Direction): void {
-    for (const link of this.#links) link.lose(direction);
+    for (const link of this.#links) link.pipe(direction).loses = true;
   }
 
   /** Lets nothing through in one direction, so that it backs up where it comes from. */
   hold(direction: Direction): void {
-    for (const link of this.#links) link.hold(direction);
+    for (const link of this.#links) link.pipe(direction).hold();
+  }
+
+  /** Lets nothing through in one direction until `release`, and keeps it also beyond the end of whoever sent it. */
+  keep(direction: Direction): void {
+    for (const link of this.#links) link.pipe(direction).keep();
   }
 
   release(): void {
     for (const link of this.#links) link.release();
+  }
+
+  /** What is kept in all. */
+  get keptBytes(): number {
+    let bytes = 0;
+    for (const link of this.#links) bytes += link.pipe("to-hub").keptBytes + link.pipe("to-client").keptBytes;
+    return bytes;
   }
 
   /** Breaks every connection, and refuses new ones until `admit`. */
@@ -86,6 +109,27 @@ export class TcpProxy {
   close(): void {
     this.#server.close();
     this.cut();
+    for (const near of this.#hanging) near.destroy();
+  }
+
+  #connect(near: Socket): void {
+    const { arrival, toHub = {}, toClient = {} } = this.weather(++this.connections);
+    if (this.#refuses || arrival === "refuse") {
+      near.resetAndDestroy();
+      return;
+    }
+    if (arrival === "hang") {
+      this.#hanging.add(near);
+      near.on("error", () => {}).once("close", () => this.#hanging.delete(near));
+      return;
+    }
+    const far = connect({ port: this.#port, host: "127.0.0.1", noDelay: true });
+    far.on("data", ({ length }) => {
+      this.bytesToClients += length;
+    });
+    const link = new Link(near, far, toHub, toClient, this.#random);
+    this.#links.add(link);
+    far.once("close", () => this.#links.delete(link));
   }
 }
 
@@ -94,9 +138,9 @@ class Link {
   readonly #near: Pipe;
   readonly #far: Pipe;
 
-  constructor(near: Socket, far: Socket, delayMs: number) {
-    this.#near = new Pipe(near, far, delayMs);
-    this.#far = new Pipe(far, near, delayMs);
+  constructor(near: Socket, far: Socket, toHub: Conditions, toClient: Conditions, random: () => number) {
+    this.#near = new Pipe({ from: near, to: far, conditions: toHub, random });
+    this.#far = new Pipe({ from: far, to: near, conditions: toClient, random });
   }
 
   cut(): void {
@@ -107,16 +151,8 @@ class Link {
   cutNear(): void {
     this.#far.from.removeAllListeners("close");
     this.#near.from.removeAllListeners("close");
-    this.lose("to-client");
+    this.pipe("to-client").loses = true;
     this.#near.from.resetAndDestroy();
-  }
-
-  lose(direction: Direction): void {
-    this.#pipe(direction).loses = true;
-  }
-
-  hold(direction: Direction): void {
-    this.#pipe(direction).hold();
   }
 
   release(): void {
@@ -124,39 +160,7 @@ class Link {
     this.#far.release();
   }
 
-  #pipe(direction: Direction): Pipe {
+  pipe(direction: Direction): Pipe {
     return direction === "to-hub" ? this.#near : this.#far;
-  }
-}
-
-/** One direction of a connection. */
-class Pipe {
-  readonly from: Socket;
-  loses = false;
-  #holds = false;
-
-  constructor(from: Socket, to: Socket, delayMs: number) {
-    this.from = from;
-    const forward = (bytes: Buffer): void => {
-      if (this.loses || to.destroyed) return;
-      if (!to.write(bytes)) from.pause();
-    };
-    from.on("data", delayMs === 0 ? forward : (bytes) => void setTimeout(forward, delayMs, bytes));
-    to.on("drain", () => {
-      if (!this.#holds) from.resume();
-    });
-    from.on("close", () => to.destroy());
-    // What went wrong is in the close that follows.
-    from.on("error", () => {});
-  }
-
-  hold(): void {
-    this.#holds = true;
-    this.from.pause();
-  }
-
-  release(): void {
-    this.#holds = false;
-    this.from.resume();
   }
 }
