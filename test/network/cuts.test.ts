@@ -39,6 +39,7 @@ it.each(["toHub", "toClient"] as const)(
     await until(async () => cast.proxy.connections > places.length, "all cuts", 600_000);
     await cast.progress();
     await cast.finish();
-    expect(cast.lost.items.length).toBeGreaterThanOrEqual(places.length);
+    // The last three, one of each client, may have had the time to become well.
+    expect(cast.lost.items.length).toBeGreaterThanOrEqual(places.length - 3);
   },
 );
