@@ -36,6 +36,7 @@ class LonePeers implements Peers {
   readonly listeners = new Map<string, PeerListener>();
   readonly said: string[] = [];
   isThere = () => true;
+  readonly canBe = true;
   onGone(): void {}
   on(topic: string, listener: PeerListener): void {
     this.listeners.set(topic, listener);

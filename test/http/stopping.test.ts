@@ -40,6 +40,25 @@ test("a hub that stops takes nothing more (P-70, P-82)", async () => {
   await closing;
 });
 
+test.each([
+  ["one that ends the connection", head("GET /healthz", "Connection: close\r\n")],
+  ["one that is refused", "POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"],
+  ["a stream", head("GET /events?pattern=a")],
+  ["one that waits", head("GET /messages?pattern=a&waitMs=60000")],
+])(
+  "a hub that stops does not wait for what was asked behind %s over a connection that is gone (P-82)",
+  async (_, first) => {
+    const hub = await startHub({ limits: { drainMs: 3_600_000 } });
+    const raw = await RawSocket.connect(hub);
+    raw.write(first + head("GET /healthz").repeat(3));
+    await ask(hub, "GET /healthz");
+    raw.socket.resetAndDestroy();
+    await raw.until(() => raw.closed);
+    await ask(hub, "GET /healthz");
+    await hub.close();
+  },
+);
+
 function head(what: string, headers = ""): string {
   return `${what} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
 }

@@ -21,6 +21,7 @@ import { readingRoutes } from "./reading.ts";
 import { type Route, singly, valid } from "./route.ts";
 import { Staying } from "./staying.ts";
 import { ticketRoute } from "./tickets.ts";
+import { Unanswered } from "./unanswered.ts";
 
 export interface DoorParts {
   readonly session: SessionParts;
@@ -56,11 +57,9 @@ class HttpDoor implements Door {
   readonly #parts: DoorParts;
   readonly #entrance: Entrance;
   readonly #staying = new Staying();
-  /** Requests that were not answered yet. */
-  readonly #open = new Set<ServerResponse>();
+  readonly #unanswered = new Unanswered();
   #description: string | undefined;
   #draining = false;
-  #idle: () => void = () => {};
 
   constructor(parts: DoorParts) {
     const { session, origins, peerOf, unready } = parts;
@@ -96,13 +95,13 @@ class HttpDoor implements Door {
     const spread = Math.min(max, Math.max(min, perStream * this.#staying.size));
     this.#draining = true;
     this.#staying.leave(() => Math.round(chance.random() * spread));
-    if (this.#open.size === 0) return;
+    if (this.#unanswered.isEmpty) return;
     await new Promise<void>((resolve) => {
       const giveUp = clock.after(limits.drainMs, resolve);
-      this.#idle = () => {
+      this.#unanswered.onEmpty(() => {
         giveUp();
         resolve();
-      };
+      });
     });
   }
 
@@ -122,11 +121,7 @@ class HttpDoor implements Door {
 
   async #answer(c: Context<Env>, ask: () => Promise<void> | void): Promise<Response> {
     const { incoming: request, outgoing: response } = c.env as { incoming: IncomingMessage; outgoing: ServerResponse };
-    this.#open.add(response);
-    response.once("close", () => {
-      this.#open.delete(response);
-      if (this.#open.size === 0) this.#idle();
-    });
+    this.#unanswered.add(request, response);
     if (this.#draining) response.shouldKeepAlive = false;
     try {
       await ask();
