@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Server } from "../../server/src/server.ts";
 import { RawSocket } from "../protocol/raw-socket.ts";
 import { startHub } from "../protocol/support.ts";
+import { figure } from "../support/figures.ts";
 import { clientOf } from "../support/hub.ts";
 import { closing, fin, opcode, rsv1, rsv2, rsv3 } from "./frames.ts";
 import { hubFrame, type Misbehaviour, rightHandshake, rogueEpoch, startRogueHub } from "./rogue-hub.ts";
@@ -24,6 +25,7 @@ async function publishThrough(misbehaviour: Misbehaviour) {
   const states: ConnectionState[] = [];
   dogear.addEventListener("state", ({ detail }) => states.push(detail));
   const { epoch } = await dogear.publish("conformance", "draft");
+  figure("WebSocket cases", 1);
   return { rogue, states, byRogue: epoch === rogueEpoch };
 }
 

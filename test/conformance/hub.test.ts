@@ -1,9 +1,10 @@
 /** The hub held to RFC 6455 by a client that writes its frames itself. */
 import { once } from "node:events";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Server } from "../../server/src/server.ts";
 import { acceptOf, RawSocket, upgrade } from "../protocol/raw-socket.ts";
 import { count, expectGoodService, greet, publish, Reader, startHub } from "../protocol/support.ts";
+import { figure } from "../support/figures.ts";
 import { type Case, cases } from "./cases.ts";
 import { closing, fin, frame, framesIn, opcode, type Received } from "./frames.ts";
 
@@ -13,7 +14,7 @@ beforeAll(async () => {
   hub = await startHub();
 });
 
-afterEach(async () => {
+afterAll(async () => {
   await expectGoodService(hub);
 });
 
@@ -63,6 +64,7 @@ describe("the hub", () => {
     const { publishes = [] } = one;
     await reader.until(() => place.messages.length >= publishes.length);
     expect(place.messages.map(({ data }) => data)).toEqual(publishes);
+    figure("WebSocket cases", 1);
   });
 
   it("does nothing that is asked for after a close (5.5.1)", async () => {

@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { figure } from "../support/figures.ts";
 import { repository } from "../support/sources.ts";
 
 const cases = Number(process.env.FUZZ_CASES ?? 250);
@@ -39,6 +40,7 @@ export async function fuzz<T>(
     expectUnpolluted();
   });
   await fc.assert(property, { numRuns, seed, endOnFailure: false });
+  figure("fuzz cases", numRuns);
 }
 
 function expectUnpolluted(): void {

@@ -5,6 +5,7 @@
  *     NETWORK_CUTS=1000000     behind every byte there is, instead of behind some of them
  */
 import { expect, it } from "vitest";
+import { figure } from "../support/figures.ts";
 import type { Weather } from "../support/proxy.ts";
 import { seeded } from "../support/seeded.ts";
 import { until } from "../support/waiting.ts";
@@ -39,6 +40,7 @@ it.each(["toHub", "toClient"] as const)(
     await until(async () => cast.proxy.connections > places.length, "all cuts", 600_000);
     await cast.progress();
     await cast.finish();
+    figure("connections cut behind a byte", places.length);
     // The last three, one of each client, may have had the time to become well.
     expect(cast.lost.items.length).toBeGreaterThanOrEqual(places.length - 3);
   },

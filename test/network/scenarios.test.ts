@@ -1,5 +1,6 @@
 /** What networks do to connections, each for a while under load, and the checker's word on what became of it. */
 import { describe, expect, it } from "vitest";
+import { figure } from "../support/figures.ts";
 import { bothWays, type TcpProxy, type Weather } from "../support/proxy.ts";
 import { seeded } from "../support/seeded.ts";
 import { eventually } from "../support/waiting.ts";
@@ -139,5 +140,6 @@ describe(`a publisher, a durable subscriber and a member of a group (seed ${seed
     cast.proxy.weather = () => ({});
     await cast.finish();
     expect(cast.history.length).toBeGreaterThan(100);
+    figure("network scenarios", 1);
   });
 });
