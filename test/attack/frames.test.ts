@@ -1,6 +1,7 @@
 /** Attacks by frames: before it is known who they are from, and after. */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { fuzz } from "../fuzz/support.ts";
 import { RawSocket, upgrade } from "../protocol/raw-socket.ts";
 import { hello, startHub } from "../protocol/support.ts";
 import { open } from "../support/bare-socket.ts";
@@ -225,15 +226,17 @@ describe("whatever bytes come", () => {
     .map(({ payload, length, ...rest }) => RawSocket.frame(payload, length === undefined ? rest : { ...rest, length }));
 
   it("the hub lives, and serves others", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(frame, { minLength: 1, maxLength: 8 }), fc.boolean(), async (frames, greets) => {
+    const conversation = fc.tuple(fc.array(frame, { minLength: 1, maxLength: 8 }), fc.boolean());
+    await fuzz(
+      conversation,
+      async ([frames, greets]) => {
         const raw = greets ? await known() : await stranger();
         raw.write(Buffer.concat(frames));
         raw.socket.end();
         await raw.until(() => raw.ended);
         raw.socket.destroy();
-      }),
-      { numRuns: 80 },
+      },
+      { share: 0.3 },
     );
     await expectUnharmed(hub);
   });

@@ -5,9 +5,12 @@ import { describe, expect, it } from "vitest";
 import type { Accepted } from "../../server/src/engine/admission.ts";
 import { ChannelIndex } from "../../server/src/engine/lmdb/channel-index.ts";
 import { ChunkCorrupt, cutIntoChunks, decodeChunk, encodeChunk } from "../../server/src/engine/lmdb/chunk.ts";
+import { MemoryState } from "../../server/src/engine/memory/memory-state.ts";
 import { textOf } from "../../server/src/engine/text.ts";
+import { Cursors } from "../../server/src/hub/cursors.ts";
 import type { Item } from "../../server/src/hub/groups/item.ts";
 import { groupFormat } from "../../server/src/hub/groups/record.ts";
+import { silentLogger } from "../../server/src/runtime/logger.ts";
 import { newHead, newItem, policyOf } from "../hub/groups/support.ts";
 import { VirtualClock } from "../hub/support.ts";
 import { mutated } from "./mutation.ts";
@@ -167,6 +170,37 @@ describe("a page of a group's messages", () => {
       expect(read.map(kept)).toEqual(items.map(kept));
       const fences = read.flatMap(({ lease }) => (lease === undefined ? [] : [lease.fence]));
       expect(fences).toEqual(fences.map((_, i) => 101 + i));
+    });
+  });
+});
+
+describe("the record of a cursor", () => {
+  const parts = { clock: new VirtualClock(), logger: silentLogger };
+  const named = (subscriber: string) => ({ user: "u", subscriber, pattern: "a" as Pattern });
+  const start = async () => ({ epoch: "e" as Epoch, offset: 3 as Offset });
+  const claim = { reset: false, start, why: "taken-over" as const, takenOver: () => {} };
+
+  it("says where it was when it is read again (G9)", async () => {
+    const moves = fc.array(fc.integer({ min: 4, max: Number.MAX_SAFE_INTEGER }), { minLength: 1, maxLength: 5 });
+    await fuzz(fc.tuple(name, moves), async ([subscriber, offsets]) => {
+      const state = new MemoryState();
+      const cursors = new Cursors(state, parts);
+      const cursor = await cursors.claim(named(subscriber), claim);
+      for (const offset of offsets) cursor.commit({ epoch: "e" as Epoch, offset: offset as Offset });
+      await cursors.flush();
+      const again = await new Cursors(state, parts).claim(named(subscriber), claim);
+      expect(again.start).toEqual({ epoch: "e", offset: Math.max(...offsets) });
+    });
+  });
+
+  it("that is no JSON any more is an error of whoever wants it, and of nobody else", async () => {
+    const written = JSON.stringify({ epoch: "e", offset: 7, fence: 2, time: 5 });
+    await fuzz(mutated([written]), async (bytes) => {
+      const state = new MemoryState();
+      await state.put("cursor/u/damaged/a", bytes, 0);
+      const cursors = new Cursors(state, parts);
+      await cursors.claim(named("damaged"), claim).catch((error: unknown) => expect(error).toBeInstanceOf(Error));
+      expect((await cursors.claim(named("whole"), claim)).start.offset).toBe(3);
     });
   });
 });
