@@ -1,4 +1,5 @@
 /** What the state store in LMDB adds to the contract: one flush for all who wait, all or none, and failing disks. */
+import type { Database } from "lmdb";
 import { expect, it } from "vitest";
 import { type Environment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
 import { LmdbState } from "../../server/src/engine/lmdb/lmdb-state.ts";
@@ -39,7 +40,7 @@ async function withState(use: (test: StateUnderTest) => Promise<void>, folder = 
   const failures: unknown[] = [];
   const trouble = new Trouble({ room, logger: silentLogger, fatal: (error) => failures.push(error) });
   try {
-    await use({ state: new LmdbState({ environment: watched, clock: systemClock, trouble }), disk, failures });
+    await use({ state: new LmdbState({ environment: watched, folder, clock: systemClock, trouble }), disk, failures });
   } finally {
     await environment.close();
   }
@@ -83,7 +84,7 @@ it("stores nothing more after a write that failed, and says so to those who want
     expect(failures).toEqual([disk.failing]);
     disk.failing = undefined;
     await expect(state.putAll([change])).rejects.toMatchObject({ code: "unavailable" });
-    expect(await state.get("a")).toEqual({ value: bytes("1"), version });
+    expect(await state.get("a")).toMatchObject({ value: bytes("1"), version });
     expect(failures.length).toBe(1);
   });
 });
@@ -96,7 +97,7 @@ it("says that the disk is full where it is, changes nothing, and can be asked ag
     const change = { key: "a", value: bytes("2"), version };
     const both = [state.putAll([change]), state.put("b", bytes("2"), 0)];
     for (const call of both) await expect(call).rejects.toMatchObject({ code: "disk-full", cause: disk.failing });
-    expect(await state.get("a")).toEqual({ value: bytes("1"), version });
+    expect(await state.get("a")).toMatchObject({ value: bytes("1"), version });
     disk.failing = undefined;
     expect(await state.putAll([change])).toHaveLength(1);
     expect(await state.put("b", bytes("2"), 0)).toBeDefined();
@@ -119,3 +120,34 @@ it("gives no version twice, however often it is opened", async () => {
   }
   expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
 });
+
+it("finds out a record that is not what was stored, also one of another key or version, and refuses to open over it", async () => {
+  const folder = temporaryFolder();
+  await withState(async ({ state }) => {
+    for (const key of ["a", "b"]) await state.put(key, bytes(key), 0);
+  }, folder);
+  const damages: [key: string, change: (raw: Buffer, other: Buffer) => Buffer, version: number][] = [
+    ["a", (raw) => Buffer.concat([raw.subarray(0, -1), Buffer.from("c")]), 1],
+    ["a", (raw) => raw, 2],
+    ["a", (_, other) => other, 1],
+    ["a", () => Buffer.alloc(0), 1],
+    ["a", () => Buffer.alloc(4), 1],
+  ];
+  for (const [key, change, version] of damages) {
+    await withRaw(folder, async (records) => {
+      const [raw, other] = [records.getBinary("a") as Buffer, records.getBinary("b") as Buffer];
+      await records.put(key, change(raw, other), version);
+    });
+    const opening = withState(async () => {}, folder);
+    await expect(opening).rejects.toThrow(`The data in ${folder} cannot be read: its record a is not what was stored.`);
+    await withRaw(folder, (records) => records.remove("a"));
+    await withState(async ({ state }) => void (await state.put("a", bytes("a"), 0)), folder);
+  }
+});
+
+/** Lets `use` change what is stored, past the store. */
+async function withRaw(folder: string, use: (records: Database<Buffer, string>) => Promise<unknown>): Promise<void> {
+  const environment = openEnvironment(folder);
+  await use(environment.openDB<Buffer, string>({ name: "state", encoding: "binary", useVersions: true }));
+  await environment.close();
+}

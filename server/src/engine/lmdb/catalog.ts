@@ -3,10 +3,10 @@
  * come, so that a log that lost its end is noticed.
  */
 import type { Channel, Offset } from "@dogear/shared";
-import type { Database } from "lmdb";
 import type { Era } from "../engine.ts";
 import { Removed } from "../removed.ts";
 import { flushed } from "./environment.ts";
+import type { Records } from "./records.ts";
 
 export interface Facts {
   readonly lineage: readonly Era[];
@@ -17,10 +17,10 @@ export interface Facts {
 }
 
 export class Catalog {
-  readonly #records: Database<Buffer, string>;
+  readonly #records: Records;
   readonly #prefix: string;
 
-  constructor(records: Database<Buffer, string>, namespace: string) {
+  constructor(records: Records, namespace: string) {
     this.#records = records;
     this.#prefix = `${namespace}/`;
   }
@@ -46,8 +46,8 @@ export class Catalog {
     const removed = new Removed();
     const prefix = `${this.#prefix}removed/`;
     const entries: [Channel, Offset][] = [];
-    for (const { key, value } of this.#records.getRange({ start: prefix, end: `${prefix}\uffff` })) {
-      entries.push([key.slice(prefix.length) as Channel, JSON.parse(value.toString()) as Offset]);
+    for (const { key, value } of this.#records.range(prefix, `${prefix}\uffff`)) {
+      entries.push([key.slice(prefix.length) as Channel, parse(value) as Offset]);
     }
     entries.sort(([, a], [, b]) => a - b);
     removed.restore(this.facts()?.removedFloor ?? (0 as Offset), entries);
@@ -65,11 +65,15 @@ export class Catalog {
   }
 
   #get<T>(key: string): T | undefined {
-    const value = this.#records.getBinary(this.#prefix + key);
-    return value === undefined ? undefined : (JSON.parse(value.toString()) as T);
+    const entry = this.#records.get(this.#prefix + key);
+    return entry && (parse(entry.value) as T);
   }
 
   #put(key: string, value: unknown): Promise<boolean> {
     return this.#records.put(this.#prefix + key, Buffer.from(JSON.stringify(value)));
   }
+}
+
+function parse(value: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(value).toString());
 }

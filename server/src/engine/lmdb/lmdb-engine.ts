@@ -18,6 +18,7 @@ import { type Environment, openEnvironment, readingFrom } from "./environment.ts
 import { LmdbLog } from "./lmdb-log.ts";
 import { LmdbState } from "./lmdb-state.ts";
 import { DataLock } from "./lock.ts";
+import { Records } from "./records.ts";
 import { diskFreeBytes, type FreeBytes, Room } from "./room.ts";
 import { Trouble } from "./trouble.ts";
 
@@ -63,9 +64,10 @@ export class LmdbEngine implements Engine {
     this.#parts = parts;
     this.#lock = lock;
     this.#room = room;
-    this.#environment = openEnvironment(join(parts.data, "state"));
+    const folder = join(parts.data, "state");
+    this.#environment = openEnvironment(folder);
     this.#trouble = new Trouble({ ...parts, room });
-    this.state = new LmdbState({ environment: this.#environment, clock: parts.clock, trouble: this.#trouble });
+    this.state = new LmdbState({ environment: this.#environment, folder, clock: parts.clock, trouble: this.#trouble });
   }
 
   async open(policy: NamespacePolicy): Promise<Log> {
@@ -87,7 +89,7 @@ export class LmdbEngine implements Engine {
   }
 
   #openOnDisk(policy: NamespacePolicy): Promise<LmdbLog> {
-    const records = this.#environment.openDB<Buffer, string>({ name: "catalog", encoding: "binary" });
+    const records = new Records(this.#environment, join(this.#parts.data, "state"), "catalog");
     // What a log finds damaged of its own, it names itself.
     const open = () =>
       LmdbLog.open({

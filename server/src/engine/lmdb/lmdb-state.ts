@@ -9,17 +9,18 @@
  * one did not.) Comparing here is safe: nobody else writes to this folder (`lock.ts`), one commit is in flight at a
  * time, and what it stored can be read by the next.
  */
-import type { Database } from "lmdb";
 import type { Clock } from "../../runtime/clock.ts";
 import { checkChanges } from "../changes.ts";
 import { CommitQueue } from "../commit-queue.ts";
 import type { Change, Changed, Entry, KeyedEntry, State } from "../engine.ts";
 import { Watchers } from "../watchers.ts";
 import { type Environment, flushed } from "./environment.ts";
+import { Records } from "./records.ts";
 import type { Trouble } from "./trouble.ts";
 
 export interface LmdbStateParts {
   readonly environment: Environment;
+  readonly folder: string;
   readonly clock: Clock;
   readonly trouble: Trouble;
 }
@@ -38,8 +39,8 @@ const changeBytes = 1_024;
 
 export class LmdbState implements State {
   readonly #parts: LmdbStateParts;
-  readonly #records: Database<Buffer, string>;
-  readonly #versions: Database<Buffer, string>;
+  readonly #records: Records;
+  readonly #versions: Records;
   readonly #commits: CommitQueue<readonly Change[], readonly number[] | undefined>;
   readonly #watchers = new Watchers();
   /** The version given last, and the last that may be given before more are reserved. */
@@ -47,18 +48,19 @@ export class LmdbState implements State {
   #reserved: number;
 
   constructor(parts: LmdbStateParts) {
-    const { environment, clock } = parts;
+    const { environment, folder, clock } = parts;
     this.#parts = parts;
-    this.#records = environment.openDB<Buffer, string>({ name: "state", encoding: "binary", useVersions: true });
-    this.#versions = environment.openDB<Buffer, string>({ name: "versions", encoding: "binary" });
-    this.#version = Number(this.#versions.getBinary("reserved")?.toString() ?? 0);
+    this.#records = new Records(environment, folder, "state");
+    this.#versions = new Records(environment, folder, "versions");
+    // What is damaged is refused now, not met when its owner comes back.
+    this.#records.verify();
+    this.#version = Number(Buffer.from(this.#versions.get("reserved")?.value ?? []).toString());
     this.#reserved = this.#version;
     this.#commits = new CommitQueue((calls) => this.#commit(calls), bytesOf, clock);
   }
 
   async get(key: string): Promise<Entry | undefined> {
-    const entry = this.#records.getEntry(key);
-    return entry === undefined ? undefined : { value: entry.value, version: entry.version ?? 0 };
+    return this.#records.get(key);
   }
 
   async put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {
@@ -73,9 +75,9 @@ export class LmdbState implements State {
   async list(prefix: string, after = "", limit: number = Number.POSITIVE_INFINITY): Promise<readonly KeyedEntry[]> {
     const found: KeyedEntry[] = [];
     const start = after > prefix ? after : prefix;
-    for (const { key, value, version } of this.#records.getRange({ start, end: `${prefix}\uffff`, versions: true })) {
+    for (const entry of this.#records.range(start, `${prefix}\uffff`)) {
       if (found.length >= limit) break;
-      if (key > after) found.push({ key, value, version: version ?? 0 });
+      if (entry.key > after) found.push(entry);
     }
     return found;
   }
@@ -107,8 +109,7 @@ export class LmdbState implements State {
   #isExpected({ key, version }: Change, staged: ReadonlyMap<string, Staged>): boolean {
     const change = staged.get(key);
     if (change !== undefined) return change.version === version;
-    // LMDB's word for "there is none" is a null version, which its types leave out.
-    return this.#records.doesExist(key, version === 0 ? (null as unknown as number) : version);
+    return this.#records.has(key, version);
   }
 
   #stage({ key, value }: Change, staged: Map<string, Staged>): number {
@@ -123,7 +124,7 @@ export class LmdbState implements State {
       if (reserved > this.#reserved) void this.#versions.put("reserved", Buffer.from(String(reserved)));
       for (const [key, { value, version }] of staged) {
         if (value === undefined) void this.#records.remove(key);
-        else void this.#records.put(key, asBuffer(value), version);
+        else void this.#records.put(key, value, version);
       }
     });
     try {
@@ -137,9 +138,4 @@ export class LmdbState implements State {
 
 function bytesOf(changes: readonly Change[]): number {
   return changes.reduce((sum, { value }) => sum + changeBytes + (value?.length ?? 0), 0);
-}
-
-/** The same bytes, uncopied, as what LMDB's types ask for. */
-function asBuffer(value: Uint8Array): Buffer {
-  return Buffer.from(value.buffer, value.byteOffset, value.length);
 }
