@@ -43,6 +43,16 @@ it("a configuration is taken or refused, whatever its values are", async () => {
   await fuzz(fc.oneof(changed, oddValue), (values) => expectDiscreet(typed(() => parseConfig(values), ConfigError)));
 });
 
+it("a secret in the wrong place is not repeated by the mistake that it is", async () => {
+  const [secret] = secrets as [string];
+  const places = ["audience", "secrets", "algorithms", "lifetimeMsMax", "capabilities", "keySetUrl", "unknown"];
+  const value = fc.constantFrom<unknown>(secret, [secret], { x: [secret] }, [[secret]]);
+  await fuzz(fc.tuple(fc.constantFrom(...places), value, fc.boolean()), ([place, one, inKey]) => {
+    const access = inKey ? { keys: { writer: { hash: one, [place]: one } } } : { tokens: { [place]: one } };
+    expectDiscreet(typed(() => parseConfig({ access }), ConfigError));
+  });
+});
+
 it("what is taken says the same once more", async () => {
   const given = (values: unknown) => new Given(values, { name: "test", folder: "." });
   await fuzz(changed, (values) => {

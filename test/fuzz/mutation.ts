@@ -17,6 +17,7 @@ const words = [
   '"__proto__":{"x":1},',
   '"constructor":',
   '"data":',
+  '"d\\u0061ta":7,',
   '"is":"publish",',
   "[[[[[[[[",
   "{}",
