@@ -59,7 +59,7 @@ export class Cast {
 
   /** @param textLengthMax Of what is published. */
   static async start(random: () => number, textLengthMax = 5_000): Promise<Cast> {
-    const limits = { heartbeatMs: 100, heartbeatGraceMs: 300, helloTimeoutMs: 500 };
+    const limits = { heartbeatMs: 100, heartbeatGraceMs: 700, helloTimeoutMs: 2_000 };
     const hub = await startHub({ config: { limits } });
     return new Cast(hub, await startProxy(hub.port, random), random, textLengthMax);
   }
@@ -78,9 +78,9 @@ export class Cast {
     const [publisher, subscriber, worker] = this.#clients as [Dogear, Dogear, Dogear];
     this.#subscribe(subscriber);
     this.#working = this.#work(worker);
-    // Told at the end, unless the test has failed before.
-    this.#working.catch(() => {});
     this.#publishing = Promise.all(Array.from({ length: lanes }, () => this.#publishOn(publisher)));
+    // Told at the end, unless the test has failed before.
+    for (const doing of [this.#working, this.#publishing]) doing.catch(() => {});
   }
 
   /** Resolves when so many more messages were given to the subscriber, and work goes on. */
