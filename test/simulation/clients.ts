@@ -19,6 +19,11 @@ export class Process {
   readonly dogear: Dogear;
   /** What it has asked for and was not told yet. */
   unanswered = 0;
+  /**
+   * Whether another one plays its role as well; or has, and was killed: its last words may still be under way, and nobody can
+   * tell them from those of one that lives.
+   */
+  hasRival = false;
   readonly #pages = new Set<PageListener>();
 
   constructor(name: string, world: World, options: ConnectOptions) {
@@ -85,6 +90,8 @@ export class Role {
     const token = this.#world.tokens?.fetch;
     const options = { backoff: { baseMs: 50, capMs: 1_000 }, ...this.#options, ...(token && { token }) };
     const process = new Process(`${this.name}#${++this.#lives}`, this.#world, options);
+    process.hasRival = this.#processes.length > 0;
+    for (const other of this.processes) other.hasRival = true;
     this.#processes.push(process);
     this.#play(process);
   }
@@ -183,7 +190,7 @@ async function keepSubscribed(process: Process, pattern: Pattern, subscriber: st
     const error = await ended;
     world.recorder.tell(machine, { op: "subscribe", kind: "fail", subscription, error });
     if (!isToEnd) {
-      if (error !== "taken-over") world.complain(`${machine.name} lost ${pattern}: ${error}`);
+      if (error !== "taken-over" || !process.hasRival) world.complain(`${machine.name} lost ${pattern}: ${error}`);
       return;
     }
     await machine.sleep(timeline.random() * 500);

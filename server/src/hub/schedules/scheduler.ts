@@ -27,7 +27,7 @@ import { readTexts } from "../texts.ts";
 import { appendDue, readDues } from "./due.ts";
 import type { Pending, SchedulesHead } from "./record.ts";
 import { isOf, parseScheduleId, scheduleIdOf } from "./schedule-id.ts";
-import { carriedSlip, dueDraft, readSlip, scheduledBy, slipChannel } from "./slip.ts";
+import { carriedSlip, dueDraft, patternsOf, readSlip, scheduledBy, slipChannel } from "./slip.ts";
 import { batches, Waiting } from "./waiting.ts";
 
 export interface SchedulerParts {
@@ -174,15 +174,13 @@ export class Scheduler {
       return this.#waiting.through(through);
     });
     for (const batch of batches(old, batchMax)) await this.#alone(() => this.#carry(batch));
-    // Also where nothing changed: whoever was replaced meanwhile finds out.
-    this.#ledger.touch();
-    await this.#ledger.flush();
+    // Whoever was replaced meanwhile finds out.
+    await this.#confirm();
   }
 
   /** Stores what it knows and stops. */
   async close(): Promise<void> {
-    await this.#rounds.stop();
-    await this.#alone(async () => {});
+    await this.lose();
     // What is not stored is read again.
     await this.#ledger.flush().catch((error: unknown) => this.#failed(error));
   }
@@ -273,7 +271,10 @@ export class Scheduler {
     const { newest } = await this.#log.bounds();
     while (head.position < newest) {
       const { gap, messages, through } = await this.#log.read(this.#slips, head.position, page);
-      if (gap !== undefined) this.#parts.logger.error("schedules.gap", { namespace: this.#name, ...gap });
+      if (gap !== undefined) {
+        await this.#confirm();
+        this.#parts.logger.error("schedules.gap", { namespace: this.#name, ...gap });
+      }
       for (let i = 0; i < messages.length; i++) this.#take(messages, i);
       head.position = through;
       this.#ledger.touch();
@@ -295,7 +296,7 @@ export class Scheduler {
     const { head } = this.#ledger;
     if (head.intent === undefined) return;
     const { newest } = await this.#log.bounds();
-    for (const pattern of this.#patterns()) {
+    for (const pattern of patternsOf(this.#name)) {
       let through = head.intent;
       while (through < newest) {
         const found = await this.#log.read(pattern, through, page);
@@ -305,11 +306,6 @@ export class Scheduler {
     }
     head.intent = undefined;
     this.#ledger.touch();
-  }
-
-  /** What selects every channel of the namespace that a client can publish to. */
-  #patterns(): readonly Pattern[] {
-    return (this.#name === "default" ? [">"] : [this.#name, `${this.#name}.>`]) as Pattern[];
   }
 
   #settle(messages: Messages): void {
@@ -385,10 +381,14 @@ export class Scheduler {
   async #textsOf(pending: readonly Pending[]): Promise<ReadonlyMap<Offset, Buffer>> {
     const offsets = pending.map(({ offset }) => offset).sort((a, b) => a - b);
     const texts = await readTexts(this.#log, this.#slips, offsets);
-    // What is missing is lost, unless another hub sees to it by now, and has stored it again further on.
-    if (texts.size < offsets.length) this.#ledger.touch();
-    await this.#ledger.flush();
+    if (texts.size < offsets.length) await this.#confirm();
     return texts;
+  }
+
+  /** Makes sure that what is missing is lost: another hub that sees to it by now has stored it again further on. */
+  async #confirm(): Promise<void> {
+    this.#ledger.touch();
+    await this.#ledger.flush();
   }
 
   #lose(offset: Offset, error: unknown): void {

@@ -107,3 +107,8 @@ function withHeaders(attributes: string, added: Readonly<Record<string, string>>
   const comma = attributes.endsWith("{}") ? "" : ",";
   return `${attributes.slice(0, -1)}${comma}${text.slice(1)}`;
 }
+
+/** What selects every channel of a namespace that a client can publish to. */
+export function patternsOf(name: string): readonly Pattern[] {
+  return (name === "default" ? [">"] : [name, `${name}.>`]) as Pattern[];
+}
