@@ -170,6 +170,15 @@ describe("a hole, whatever pattern is read, is told as a gap (G5)", () => {
   });
 });
 
+it("takes the index away from a segment that is written to again, because the one after it vanished (G5)", async () => {
+  const data = temporaryFolder();
+  const firsts = await several(data);
+  const [before, last] = firsts.slice(-2) as [number, number];
+  rmSync(folderOf(data, last), { recursive: true });
+  await withLog(data, async () => {}, small);
+  await tamper(data, before, async (environment) => expect(factsOf(environment).doesExist("index")).toBe(false));
+});
+
 it("reads a segment whose index is damaged as if it had none", async () => {
   const data = temporaryFolder();
   const [, second, third] = (await several(data)) as [number, number, number];

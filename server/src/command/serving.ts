@@ -113,7 +113,12 @@ function explain(
     return unavailable(`This machine has no address ${host}. Take another with --host.`);
   }
   if (cause instanceof DogearError) return unavailable(cause.message);
-  // LMDB's own errors have numbers.
+  if (isOfLmdb(cause)) {
+    return unavailable(
+      `The data in ${data} cannot be read: ${message}. Restore it from a backup, or take another folder with --data.`,
+    );
+  }
+  // What the system told LMDB is a number.
   if (syscall !== undefined || typeof code === "number") {
     return unavailable(`The data cannot be kept in ${data}: ${message}. Take another folder with --data.`);
   }
@@ -121,4 +126,9 @@ function explain(
   if (cause instanceof ConfigError || cause instanceof SplitNamespaceError)
     return new CommandError("config", message, { cause });
   return cause;
+}
+
+/** LMDB's own errors have negative numbers. */
+function isOfLmdb({ code }: { readonly code?: unknown }): boolean {
+  return typeof code === "number" && code < 0;
 }

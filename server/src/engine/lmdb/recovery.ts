@@ -56,6 +56,8 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     unreadable,
     origins,
   } = await readingFrom(open.path, () => scanOpen(recovery, open));
+  // Where the segment after it vanished.
+  if (open.sealed) await open.unseal();
   open.useIndex(index);
   if (stored === undefined && (found.length > 1 || firstChunk !== undefined)) throw new StateLostError(folder);
   const foundFirst = found[0];

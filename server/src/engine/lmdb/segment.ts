@@ -161,7 +161,12 @@ export class Segment {
     this.#sealed = true;
   }
 
-  /** What the log knew of producers; `undefined` where that is damaged, too, and the segments before tell it. */
+  /** Takes its index away, because it is to be written to again. */
+  async unseal(): Promise<void> {
+    await flushed(this.#facts.remove("index"));
+    this.#sealed = false;
+  }
+
   producers(): readonly ProducerRecord[] | undefined {
     const stored = this.#facts.getBinary("producers");
     const text = stored && checked(stored);
