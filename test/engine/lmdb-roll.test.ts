@@ -144,3 +144,16 @@ it("keeps a segment whose age cannot be read (G1)", async () => {
   await rolling(hourly, upkeep, data);
   expect(segmentsOf(data)).toEqual([1, 2]);
 });
+
+it("does not take a segment that holds nothing for an old one, which retention would remove under the next messages (G1)", async () => {
+  const data = temporaryFolder();
+  await rolling(hourly, async () => {}, data);
+  const late = async ({ log, pass }: Rolling): Promise<void> => {
+    pass(1_000);
+    await log.append([draft("a", 1)]);
+    pass(1_000);
+    await log.append([draft("a", 2)]);
+  };
+  await rolling(hourly, late, data);
+  await withLog(data, async (log) => expect((await dataIn(log)).data).toEqual([1, 2]), hourly);
+});

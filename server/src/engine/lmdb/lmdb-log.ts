@@ -264,10 +264,12 @@ export class LmdbLog implements Log {
 
   #isFull(): boolean {
     const { bytes, ageMs } = this.#parts.policy.retention;
-    const { bytes: size, firstTime } = this.#segments.openInfo;
+    const { first, last, bytes: size, firstTime } = this.#segments.openInfo;
+    // What holds nothing has no age, and the next one would be itself.
+    if (last < first) return false;
     const sizeMax = Math.min(segmentBytesMax, Math.max(segmentBytesMin, (bytes ?? Infinity) / segmentShare));
     const oldAge = (ageMs ?? Infinity) / segmentShare;
-    return size > 0 && (size >= sizeMax || this.#parts.clock.now() - firstTime >= oldAge);
+    return size >= sizeMax || this.#parts.clock.now() - firstTime >= oldAge;
   }
 
   #scheduleUpkeep(): void {
