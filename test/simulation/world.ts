@@ -176,5 +176,5 @@ export class World {
   }
 }
 
-/** What a hub may hold for one connection: its outbox, answers up to as much again, and the frame that was the last to fit. */
-const bytesMax = 2 * limits.outboxBytesMax + 64 * 1_024;
+/** What a hub may hold for one connection: what its outbox may, the frame that was the last to fit, and answers. */
+const bytesMax = 2 * limits.outboxBytesMax + 1_024;
