@@ -4,7 +4,7 @@ import { admin } from "@dogear/client/admin";
 import { expect, test } from "vitest";
 import { clientOf, startHub } from "../support/hub.ts";
 import { type ChildProcess, startScript } from "../support/process.ts";
-import { Collected } from "../support/waiting.ts";
+import { Collected, Door, until } from "../support/waiting.ts";
 import { buildScripts } from "./scripts.ts";
 
 /** A lease that is over soon; whoever runs extends it in time. */
@@ -24,12 +24,18 @@ test("a member that is frozen beyond its lease settles nothing of what others ha
   await sleeper.untilLine(/^given parcel$/);
   sleeper.signal("SIGSTOP");
 
-  dogear.work("orders.>", policy, (message) => deliveries.add(message.deliveries));
+  const door = new Door();
+  dogear.work("orders.>", policy, (message) => {
+    deliveries.add(message.deliveries);
+    return door.pass();
+  });
   await deliveries.reach(1);
   await dogear.publish("wake", "up");
   sleeper.signal("SIGCONT");
 
   await sleeper.untilLine(/^refused parcel: lease-lost$/);
+  door.open();
+  await until(async () => (await operator.group("crew")).lag.messages === 0, "a message that is settled");
   // How often it went to the one who was frozen is the hub's affair.
   expect(deliveries.items).toEqual([expect.toSatisfy((count) => count > 1)]);
   expect(sleeper.stdout).not.toMatch(/settled/);

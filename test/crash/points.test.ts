@@ -51,8 +51,13 @@ async function dieAtAll(hub: Doomed, wanted: readonly Point[]): Promise<void> {
     const next = left.shift() ?? hub.missed.shift();
     if (next === undefined) await hub.live();
     else await hub.dieAt(next);
-    if (tries > triesMax * wanted.length) throw new Error(`Never killed ${hub.missed.map(({ name }) => name)}.`);
+    if (tries > triesMax * wanted.length)
+      throw new Error(`Not killed at all points, but only: ${namesOf(hub.reached)}.`);
   }
+}
+
+function namesOf(points: readonly Point[]): string {
+  return points.map(({ name }) => name).join("; ");
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
