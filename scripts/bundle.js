@@ -46,7 +46,7 @@ async function bundlePage() {
 /** They reach into the sources, as tests do, so that the compiler alone cannot place them. */
 async function bundlePrograms() {
   const program = { platform: "node", packages: "external", alias: {}, minify: false };
-  const programs = ["bench/main", "bench/growth", "soak/main", "soak/hub", "prove/main"];
+  const programs = ["bench/main", "bench/growth", "soak/main", "soak/hub", "simulation/main", "prove/main"];
   const there = programs.filter((name) => existsSync(path(`test/${name}.ts`)));
   await Promise.all(there.map((name) => bundle(`test/${name}.ts`, `test/dist/${name}.js`, program)));
 }

@@ -8,6 +8,7 @@
 import { setTimeout as after } from "node:timers/promises";
 import { expect, onTestFailed, test } from "vitest";
 import { explain } from "../checker/checker.ts";
+import { figure } from "../support/figures.ts";
 import { Cast } from "./cast.ts";
 import { seeded } from "./load.ts";
 import { OneHub } from "./one-hub.ts";
@@ -44,6 +45,7 @@ test(
 
     const { violations, summary } = await verdictOn(cast, "disk");
     console.log(`${kills} kills, ${summary}`);
+    figure("random kills", kills);
     expect(explain(violations)).toBe("");
     expect([...cast.complaints, ...hub.complaints]).toEqual([]);
   },

@@ -14,16 +14,26 @@ export interface Step {
 
 export const steps: readonly Step[] = [
   { name: "simulation", share: 0.2, script: "simulate" },
-  { name: "mutants", share: 0.12, tests: ["test/mutants"] },
-  { name: "random kills", share: 0.07, tests: ["test/crash/kill.test.ts"], counts: { CRASH_KILLS: 1.5 } },
-  { name: "crashes at named points", share: 0.07, tests: ["test/crash"], counts: { CRASH_ROUNDS: 15 } },
-  { name: "power cuts", share: 0.08, tests: ["test/disk/power.test.ts"], counts: { POWER_CUTS: 2 } },
-  { name: "I/O failures", share: 0.08, tests: ["test/disk/io-errors.test.ts"], counts: { DISK_FAILURES: 1.5 } },
-  { name: "damage", share: 0.05, tests: ["test/disk/damage.test.ts"], counts: { DISK_DAMAGES: 1 } },
-  { name: "network", share: 0.03, tests: ["test/network"] },
-  { name: "fuzzing", share: 0.05, tests: ["test/fuzz"], counts: { FUZZ_CASES: 0.01 } },
+  { name: "mutants", share: 0.1, tests: ["test/mutants"] },
+  { name: "random kills", share: 0.08, tests: ["test/crash/kill.test.ts"], counts: { CRASH_KILLS: 2 } },
+  {
+    name: "named points, stops, frozen clients",
+    share: 0.08,
+    tests: ["points", "stop", "frozen", "poison"].map((name) => `test/crash/${name}.test.ts`),
+    counts: { CRASH_ROUNDS: 40 },
+  },
+  { name: "power cuts", share: 0.07, tests: ["test/disk/power.test.ts"], counts: { POWER_CUTS: 3 } },
+  { name: "I/O failures", share: 0.07, tests: ["test/disk/io-errors.test.ts"], counts: { DISK_FAILURES: 3 } },
+  { name: "damage", share: 0.04, tests: ["test/disk/damage.test.ts"], counts: { DISK_DAMAGES: 1 } },
+  {
+    name: "refusing disks, order of flush and answer",
+    share: 0.01,
+    tests: ["refusing", "order"].map((name) => `test/disk/${name}.test.ts`),
+  },
+  { name: "network", share: 0.04, tests: ["test/network"], counts: { NETWORK_CUTS: 0.2 } },
+  { name: "fuzzing", share: 0.05, tests: ["test/fuzz"], counts: { FUZZ_CASES: 0.02 } },
   { name: "conformance", share: 0.01, tests: ["test/conformance"] },
-  { name: "cluster", share: 0.04, tests: ["test/cluster"] },
+  { name: "cluster", share: 0.05, tests: ["test/cluster"] },
   { name: "soak", share: 0.2, script: "soak" },
 ];
 
