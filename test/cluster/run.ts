@@ -8,6 +8,7 @@ import { explain } from "../checker/checker.ts";
 import { Cast } from "../crash/cast.ts";
 import { seeded } from "../crash/load.ts";
 import { verdictOn } from "../crash/verdict.ts";
+import { figure } from "../support/figures.ts";
 import { clientOf } from "../support/hub.ts";
 import { natsServer } from "../support/nats.ts";
 import { ClusterSite } from "./site.ts";
@@ -64,6 +65,7 @@ export function clusterTest(name: string, { hubs, faults }: RunOptions): void {
       await cast.finish();
       const { violations, summary } = await verdictOn(cast, "quorum");
       console.log(`${name}: ${summary}`);
+      figure("runs of a cluster", 1);
       expect(explain(violations)).toBe("");
       expect([...cast.complaints, ...site.complaints]).toEqual([]);
     },
