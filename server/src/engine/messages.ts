@@ -46,6 +46,17 @@ export class Messages {
     return low;
   }
 
+  /**
+   * The same messages, for whoever keeps them: copied where their bytes are a small part of what they were cut from. (Node
+   * cuts small buffers from shared ones, and one that is kept keeps all of what it was cut from.)
+   */
+  inMemoryOfTheirOwn(): Messages {
+    if (this.bytes.buffer.byteLength <= 2 * this.bytes.length) return this;
+    const own = Buffer.allocUnsafeSlow(this.bytes.length);
+    this.bytes.copy(own);
+    return new Messages(own, this.ends, this.offsets, this.channels);
+  }
+
   /** Messages `from` up to, not including, `to`, without copying them. */
   slice(from: number, to: number = this.length): Messages {
     if (from >= to) return Messages.none;

@@ -44,8 +44,9 @@ export class Tail {
   push(messages: Messages, through: Offset): void {
     this.#through = through;
     if (messages.length > 0) {
-      this.#pieces.push({ through, messages });
-      this.#bytes += messages.bytes.length;
+      const piece = { through, messages: messages.inMemoryOfTheirOwn() };
+      this.#pieces.push(piece);
+      this.#bytes += memoryOf(piece);
       this.#trim();
     }
     for (const wake of this.#waiting) wake();
@@ -95,11 +96,19 @@ export class Tail {
 
   #trim(): void {
     while (this.#bytes > this.#bytesMax && this.#pieces.length > 1) {
-      const { through, messages } = this.#pieces.shift() as Piece;
-      this.#bytes -= messages.bytes.length;
-      this.#start = through;
+      const piece = this.#pieces.shift() as Piece;
+      this.#bytes -= memoryOf(piece);
+      this.#start = piece.through;
     }
   }
+}
+
+/** What a piece, and each of its messages, take beside the text, in bytes: where there is little text, most of it. */
+const pieceBytes = 512;
+const messageBytes = 24;
+
+function memoryOf({ messages }: Piece): number {
+  return messages.bytes.length + messages.length * messageBytes + pieceBytes;
 }
 
 /** How far from `from` on the messages fit beside what the builder holds; the very first one always does. */
