@@ -27,6 +27,7 @@ export class Doomed {
   readonly reached: Point[] = [];
   /** Points that it has missed; whoever takes one out tries it again. */
   readonly missed: Point[] = [];
+  readonly #misses = new Map<Point, number>();
   readonly #library: string;
   readonly #folder = temporaryFolder();
   readonly #data = join(this.#folder, "data");
@@ -54,7 +55,7 @@ export class Doomed {
   async dieAt(point: Point): Promise<void> {
     const armed = join(this.#folder, `armed-${this.#lives}`);
     const oldestSegment = this.#oldestSegment;
-    const { hub, calls } = this.#live(point.fault({ oldestSegment }), armed);
+    const { hub, calls } = this.#live(point.fault({ oldestSegment, misses: this.#misses.get(point) ?? 0 }), armed);
     await hubOf(hub);
     this.#openingCalls = calls().length;
     await this.#served();
@@ -115,7 +116,12 @@ export class Doomed {
   async #miss(hub: ChildProcess, point: Point): Promise<void> {
     await hub.kill();
     await this.#clients.replace();
+    this.#missed(point);
+  }
+
+  #missed(point: Point): void {
     this.missed.push(point);
+    this.#misses.set(point, (this.#misses.get(point) ?? 0) + 1);
   }
 
   async #killed(hub: ChildProcess, where: string): Promise<void> {
@@ -144,7 +150,8 @@ export class Doomed {
     this.#last = undefined;
     if (point === undefined || calls === undefined) return;
     const isReached = point.reached({ calls, events: this.#clients.history.slice(from) });
-    (isReached ? this.reached : this.missed).push(point);
+    if (isReached) this.reached.push(point);
+    else this.#missed(point);
   }
 
   get #oldestSegment(): string {
