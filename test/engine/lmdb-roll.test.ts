@@ -1,9 +1,12 @@
 /** One segment ends and the next begins: between two commits, and not at all where the disk does not let it. */
-import { rmSync, writeFileSync } from "node:fs";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import type { Offset } from "@dogear/shared";
+import { expect, it, vi } from "vitest";
 import type { Log, NamespacePolicy } from "../../server/src/engine/engine.ts";
+import { Catalog } from "../../server/src/engine/lmdb/catalog.ts";
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
+import { Segment, segmentName } from "../../server/src/engine/lmdb/segment.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
 import { Metrics } from "../../server/src/runtime/metrics.ts";
 import { draft, policy } from "../contract/support.ts";
@@ -156,4 +159,91 @@ it("does not take a segment that holds nothing for an old one, which retention w
   };
   await rolling(hourly, late, data);
   await withLog(data, async (log) => expect((await dataIn(log)).data).toEqual([1, 2]), hourly);
+});
+
+it("gives a segment that held nothing at the start the age of its first message", async () => {
+  const data = temporaryFolder();
+  await rolling(hourly, async () => {}, data);
+  const later = async ({ log }: Rolling): Promise<void> => {
+    await log.append([draft("a", 1)]);
+    await log.append([draft("a", 2)]);
+  };
+  await rolling(hourly, later, data);
+  expect(segmentsOf(data)).toEqual([1]);
+});
+
+it("seals later what it could not seal for want of room, so that retention goes on", async () => {
+  await rolling(small, async ({ log, data, disk, failures, pass }) => {
+    await log.append([draft("a", large)]);
+    vi.spyOn(Segment.prototype, "seal").mockImplementationOnce(async () => {
+      disk.free = 0;
+      throw new Error("There is no room.");
+    });
+    await log.append([draft("a", 2)]);
+    await expect.poll(() => disk.free).toBe(0);
+    disk.free = 1e12;
+    pass(1_000);
+    for (let i = 0; i < 9; i++)
+      await expect.poll(() => log.append([draft("a", large)]).catch(() => [])).not.toEqual([]);
+    pass(1_000);
+    await expect.poll(() => segmentsOf(data)[0]).toBeGreaterThan(1);
+    expect(failures).toEqual([]);
+  });
+});
+
+it("begins none any more once it is closed", async () => {
+  const data = temporaryFolder();
+  let failures: unknown[] = [];
+  const closing = async (test: Rolling): Promise<void> => {
+    failures = test.failures;
+    await test.log.append([draft("a", 1)]);
+    let goOn: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const upkeep = vi.spyOn(Catalog.prototype, "storeWatermark").mockReturnValueOnce(held);
+    test.pass(1_000);
+    await expect.poll(() => upkeep.mock.calls.length).toBe(1);
+    // More upkeep waits its turn, and has it when the log is being closed.
+    test.pass(3_600_001);
+    setImmediate(goOn);
+  };
+  await rolling(hourly, closing, data);
+  expect(segmentsOf(data)).toEqual([1]);
+  expect(failures).toEqual([]);
+});
+
+it("goes on where the disk was full when it began one, and has room again a moment later", async () => {
+  await rolling(hourly, async ({ log, data, disk, failures, pass }) => {
+    await log.append([draft("a", 1)]);
+    const obstacle = join(data, "logs", "default", "0000000000000002");
+    writeFileSync(obstacle, "");
+    // Asked once a second, and when something failed.
+    const free = [1e12, 0];
+    Object.defineProperty(disk, "free", { get: () => free.shift() ?? 1e12 });
+    pass(3_600_001);
+    await expect.poll(() => free).toEqual([]);
+    rmSync(obstacle);
+    pass(1_000);
+    await expect
+      .poll(() => log.append([draft("a", 2)]).catch(({ code }) => code))
+      .toEqual([{ offset: 2, duplicate: false }]);
+    expect(failures).toEqual([]);
+  });
+});
+
+it("deletes what a crash left of a segment that was removed", async () => {
+  const data = temporaryFolder();
+  const kept = temporaryFolder();
+  await withLog(data, async (log) => void (await log.append([draft("a", 1)])), small);
+  cpSync(join(data, "logs"), kept, { recursive: true });
+  const fill = async ({ log }: Rolling): Promise<void> => {
+    for (let i = 0; i < 9; i++) await log.append([draft("a", large)]);
+  };
+  await rolling(small, fill, data);
+  expect(segmentsOf(data)[0]).toBeGreaterThan(1);
+  const first = segmentName(1 as Offset);
+  cpSync(join(kept, "default", first), join(data, "logs", "default", first), { recursive: true });
+  await rolling(small, async () => {}, data);
+  expect(segmentsOf(data)[0]).toBeGreaterThan(1);
 });

@@ -2,7 +2,7 @@
  * The log of a namespace on disk. Appends are committed in groups and answered after the flush; readers see what is
  * durable and nothing else.
  */
-import { DogearError, type Durability, matcher, type Offset, type Pattern } from "@dogear/shared";
+import { type Durability, matcher, type Offset, type Pattern } from "@dogear/shared";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
@@ -24,7 +24,7 @@ import type {
 import { followedBytesMax, followTail } from "../follow.ts";
 import { Messages } from "../messages.ts";
 import { collectPage, remembering, type Stretch } from "../page.ts";
-import { Producers, type Provenance } from "../producers.ts";
+import { type ProducerRecord, Producers, type Provenance } from "../producers.ts";
 import { RecentIds } from "../recent-ids.ts";
 import { Removal } from "../removal.ts";
 import type { Removed } from "../removed.ts";
@@ -50,6 +50,13 @@ export interface LmdbLogParts {
   readonly trouble: Trouble;
 }
 
+/** One segment ended and the next began, with what was known of producers then. */
+interface Roll {
+  readonly before: Segment;
+  readonly next: Segment;
+  readonly producers: readonly ProducerRecord[];
+}
+
 /** A segment is rolled at an eighth of what retention keeps, within these bounds. */
 const segmentShare = 8;
 const segmentBytesMax = 256 * 1_024 * 1_024;
@@ -73,6 +80,8 @@ export class LmdbLog implements Log {
   #newest: Offset;
   #time: number;
   #watermark: Offset;
+  /** What is not written down yet, oldest first: where it fails for want of room, it is tried again. */
+  readonly #rolls: Roll[] = [];
   /** Upkeep that is under way; one at a time. */
   #upkeep: Promise<void> | undefined;
   #cancelUpkeep: () => void = () => {};
@@ -220,7 +229,6 @@ export class LmdbLog implements Log {
     try {
       await work();
     } catch (error) {
-      if (error instanceof DogearError) throw error;
       throw await this.#parts.trouble.meet(`log of ${this.#parts.policy.namespace}`, error);
     }
   }
@@ -235,7 +243,7 @@ export class LmdbLog implements Log {
 
   #appended(chunk: Chunk): void {
     const info = this.#segments.openInfo;
-    if (info.bytes === 0) info.firstTime = chunk.time;
+    if (info.last < info.first) info.firstTime = chunk.time;
     info.bytes += chunk.bytes;
     info.last = chunk.last;
     info.lastTime = chunk.time;
@@ -255,11 +263,8 @@ export class LmdbLog implements Log {
     next.useIndex(this.#index);
     const before = this.#segments.roll(next);
     this.#forgetProducers();
-    const snapshot = this.#producers.snapshot();
-    this.#doUpkeep(async () => {
-      await Promise.all([before.seal(), next.storeProducers(snapshot)]);
-      await this.#retain();
-    });
+    this.#rolls.push({ before, next, producers: this.#producers.snapshot() });
+    this.#doUpkeep(() => this.#retain());
   }
 
   #isFull(): boolean {
@@ -276,8 +281,8 @@ export class LmdbLog implements Log {
     this.#cancelUpkeep = this.#parts.clock.after(upkeepMs, () => {
       if (this.#closed) return;
       this.#doUpkeep(async () => {
-        // A commit of nothing: it rolls.
-        if (this.#isFull()) await this.#commits.submit([]);
+        // A commit of nothing: it rolls. Once the log is closed nobody would wait for what that brings with it.
+        if (this.#isFull() && !this.#closed) await this.#commits.submit([]);
         await this.#retain();
         await this.#segments.closeIdle();
         if (this.#watermark !== this.#newest) {
@@ -297,8 +302,9 @@ export class LmdbLog implements Log {
     });
   }
 
-  /** Removes sealed segments that are too old or too much, as far as nobody needs them any more. */
+  /** Writes down what was rolled, and removes sealed segments that are too old or too much and that nobody needs any more. */
   async #retain(): Promise<void> {
+    await this.#finishRolls();
     const { bytes = Infinity, ageMs = Infinity } = this.#parts.policy.retention;
     const wanted = this.#segments.excess(bytes, this.#parts.clock.now() - ageMs);
     if (wanted === undefined) return;
@@ -306,6 +312,13 @@ export class LmdbLog implements Log {
     // One that was rolled a moment ago is sealed next, and must be there for it.
     while (this.#segments.oldest.last <= through && this.#segments.at(this.#segments.oldest.last).sealed) {
       await this.#removeOldest();
+    }
+  }
+
+  async #finishRolls(): Promise<void> {
+    for (let [roll] = this.#rolls; roll !== undefined; [roll] = this.#rolls) {
+      await Promise.all([roll.before.seal(), roll.next.storeProducers(roll.producers)]);
+      this.#rolls.shift();
     }
   }
 

@@ -45,7 +45,7 @@ interface Recovery {
 export async function recover(recovery: Recovery): Promise<Recovered> {
   const { folder, catalog, chance, logger } = recovery;
   const stored = catalog.facts();
-  const found = (await Segments.list(folder)).filter((first) => first >= (stored?.oldest ?? 0));
+  const found = await Segments.list(folder, stored?.oldest ?? (0 as Offset));
   const lineage = [...(stored?.lineage ?? [{ epoch: chance.id() as Epoch, first: 1 as Offset }])];
   const openFirst = found.at(-1) ?? stored?.oldest ?? (1 as Offset);
   const open = await openSegment(folder, openFirst);

@@ -41,7 +41,7 @@ const removedPrefix = "removed-";
 export class Segments {
   readonly #folder: string;
   readonly #infos: SegmentInfo[] = [];
-  /** Sealed segments that are open, least recently read first. */
+  /** Segments that are open, sealed or to be sealed, least recently read first. */
   readonly #sealed = new Map<Offset, Segment>();
   #open: Segment;
   readonly #onHole: (first: Offset, through: Offset) => void;
@@ -61,16 +61,17 @@ export class Segments {
     this.#open = open;
   }
 
-  /** The first offsets of the segments in a folder, after finishing any removal that was under way. */
-  static async list(folder: string): Promise<readonly Offset[]> {
+  /**
+   * The first offsets of the segments in a folder, after finishing any removal that was under way. What is before
+   * `oldest` is known to have been removed.
+   */
+  static async list(folder: string, oldest: Offset): Promise<readonly Offset[]> {
     makeFolder(folder);
-    const names = await readdir(folder);
-    const leftovers = names.filter((name) => name.startsWith(removedPrefix));
-    await Promise.all(leftovers.map((name) => rm(join(folder, name), { recursive: true, force: true })));
-    return names
-      .filter((name) => /^\d{16}$/.test(name))
-      .sort()
-      .map((name) => Number(name) as Offset);
+    const names = (await readdir(folder)).sort();
+    const isSegment = (name: string) => /^\d{16}$/.test(name);
+    const isRemoved = (name: string) => name.startsWith(removedPrefix) || (isSegment(name) && Number(name) < oldest);
+    await Promise.all(names.filter(isRemoved).map((name) => rm(join(folder, name), { recursive: true, force: true })));
+    return names.filter((name) => isSegment(name) && !isRemoved(name)).map((name) => Number(name) as Offset);
   }
 
   /** `onHole` is told of what turns out to be unreadable. */

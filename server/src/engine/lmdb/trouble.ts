@@ -2,7 +2,7 @@
  * What a failed write leads to. A full disk passes, and is told to those who wanted the write. After anything else the
  * disk is not to be trusted, nor what memory holds of it: whether the write is there only the next start can tell.
  */
-import { type DogearError, dogearError } from "@dogear/shared";
+import { DogearError, dogearError } from "@dogear/shared";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Room } from "./room.ts";
 
@@ -33,6 +33,8 @@ export class Trouble {
 
   /** Resolves with what to tell those who wanted the write; never rejects. */
   async meet(what: string, error: unknown): Promise<DogearError> {
+    // It was met already, further down.
+    if (error instanceof DogearError) return error;
     const { room, logger, fatal } = this.#parts;
     const explained = await room.explain(error);
     if (explained !== undefined) return explained;
