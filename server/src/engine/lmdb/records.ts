@@ -1,16 +1,14 @@
 /**
- * Small records in LMDB that can tell whether they are what was stored under their keys: LMDB itself has no checksums, and
- * a cursor with a flipped digit would skip messages without a word.
+ * Small records in LMDB that can tell whether they are what was stored, with this version, under their keys: a cursor with
+ * a flipped digit would skip messages without a word.
  *
- *     key → CRC-32 of key, version and value (4 bytes, little-endian), value
+ *     key → value with its checksum (checksum.ts)
  */
-import { crc32 } from "node:zlib";
 import type { Database } from "lmdb";
 import type { KeyedEntry } from "../engine.ts";
+import { checked, withChecksum } from "./checksum.ts";
 import { DataDamagedError } from "./data-file.ts";
 import type { Environment } from "./environment.ts";
-
-const checksumBytes = 4;
 
 export class Records {
   readonly #folder: string;
@@ -44,10 +42,7 @@ export class Records {
   }
 
   put(key: string, value: Uint8Array, version = 0): Promise<boolean> {
-    const stored = Buffer.allocUnsafe(checksumBytes + value.length);
-    stored.writeUInt32LE(checksumOf(key, version, value), 0);
-    stored.set(value, checksumBytes);
-    return this.#database.put(key, stored, version);
+    return this.#database.put(key, withChecksum(nameOf(key, version), value), version);
   }
 
   remove(key: string): Promise<boolean> {
@@ -68,13 +63,12 @@ export class Records {
   }
 
   #checked({ key, value: stored, version = 0 }: { key: string; value: Buffer; version?: number }): KeyedEntry {
-    const value = stored.subarray(checksumBytes);
-    if (stored.length < checksumBytes || stored.readUInt32LE(0) !== checksumOf(key, version, value))
-      throw new DataDamagedError(this.#folder, `its record ${key} is not what was stored`);
+    const value = checked(nameOf(key, version), stored);
+    if (value === undefined) throw new DataDamagedError(this.#folder, `its record ${key} is not what was stored`);
     return { key, value, version };
   }
 }
 
-function checksumOf(key: string, version: number, value: Uint8Array): number {
-  return crc32(value, crc32(`${version}/${key}/`));
+function nameOf(key: string, version: number): string {
+  return `${version}/${key}/`;
 }

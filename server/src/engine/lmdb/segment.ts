@@ -169,12 +169,12 @@ export class Segment {
 
   producers(): readonly ProducerRecord[] | undefined {
     const stored = this.#facts.getBinary("producers");
-    const text = stored && checked(stored);
+    const text = stored && checked("producers", stored);
     return text === undefined ? undefined : (JSON.parse(text.toString()) as ProducerRecord[]);
   }
 
   async storeProducers(records: readonly ProducerRecord[]): Promise<void> {
-    await flushed(this.#facts.put("producers", withChecksum(Buffer.from(JSON.stringify(records)))));
+    await flushed(this.#facts.put("producers", withChecksum("producers", Buffer.from(JSON.stringify(records)))));
   }
 
   async close(): Promise<void> {
