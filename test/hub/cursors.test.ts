@@ -14,6 +14,8 @@ class SlowState implements State {
   readonly beneath = new MemoryState();
   readonly puts: string[] = [];
   failing = false;
+  /** The first of the puts that fail, by their number. */
+  failingFrom = Number.POSITIVE_INFINITY;
   /** What is put is stored, and its answer is lost. */
   losing = false;
   #gate: Promise<void> = Promise.resolve();
@@ -36,9 +38,9 @@ class SlowState implements State {
   putAll: State["putAll"] = (changes) => this.beneath.putAll(changes);
 
   async put(key: string, value: Uint8Array, version: number): Promise<number | undefined> {
-    this.puts.push(Buffer.from(value).toString());
+    const number = this.puts.push(Buffer.from(value).toString());
     await this.#gate;
-    if (this.failing) throw new Error("the disk is full");
+    if (this.failing || number >= this.failingFrom) throw new Error("the disk is full");
     const stored = await this.beneath.put(key, value, version);
     if (this.losing) throw new Error("nobody answers");
     return stored;
@@ -159,6 +161,22 @@ describe("a claim", () => {
     const second = await claiming;
     expect(await stored()).toMatchObject(second.start);
     expect(second.start).toEqual(at(8));
+  });
+
+  it("whose position cannot be stored fails, and leaves the cursor to nobody (P-41)", async () => {
+    const first = await claim(5);
+    const open = state.hold();
+    let told = 0;
+    const claiming = claim(0, { takenOver: () => told++ });
+    await settled();
+    first.commit(at(8));
+    state.failingFrom = state.puts.length + 1;
+    const failed = expect(claiming).rejects.toThrow("the disk is full");
+    await open();
+    await failed;
+    state.failingFrom = Number.POSITIVE_INFINITY;
+    expect((await claim(0)).start).toEqual(at(8));
+    expect(told).toBe(0);
   });
 
   it("after a release that is not stored yet goes on from there (P-40)", async () => {

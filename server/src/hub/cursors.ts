@@ -196,8 +196,13 @@ export class Cursors {
     this.#held.set(claimed.key, claimed);
     this.#tellOthers({ key: claimed.key, why: claim.why });
     held?.holder?.takenOver(claim.why);
-    // What is told to the new holder a crash must not take back.
-    if (isFurther) await this.#store(claimed);
+    try {
+      // What is told to the new holder a crash must not take back.
+      if (isFurther) await this.#store(claimed);
+    } catch (error) {
+      claimed.holder = undefined;
+      throw error;
+    }
     return this.#handle(claimed, positionOf(claimed.record));
   }
 
