@@ -71,7 +71,7 @@ const hello = z.strictObject({
       seen: milliseconds.optional(),
     })
     .optional(),
-  /** Which of this producer's connections it is: a number that grows with each. */
+  /** Which of this producer's connections it is: a number that grows with each, for as long as its id is used (P-41). */
   connection: number.optional(),
   heartbeatMs: z.number().int().min(heartbeatMsBounds.min).max(heartbeatMsBounds.max).optional(),
 });
