@@ -304,7 +304,9 @@ export class Hub {
     const byHub = new Map<HubId, string[]>();
     for (const { hub, name: group } of await all()) {
       if (hub === undefined) throw dogearError("unavailable", "A group is between two hubs.");
-      byHub.set(hub, [...(byHub.get(hub) ?? []), group]);
+      const names = byHub.get(hub);
+      if (names === undefined) byHub.set(hub, [group]);
+      else names.push(group);
     }
     const mine = byHub.get(self) ?? [];
     byHub.delete(self);

@@ -43,12 +43,12 @@ const handlers: Handlers = {
 
 export const handle: Handle = (session, envelope) => handlers[envelope.is](session, envelope as never);
 
-async function hello(session: Session, { protocol, token, subscriber, connection, ...asked }: Hello): Promise<void> {
+async function hello(session: Session, envelope: Hello): Promise<void> {
+  const { protocol, token, subscriber, producer, connection } = envelope;
   if (session.identity !== undefined) return session.close("hello-expected");
   if (protocol !== protocolVersion) {
     return session.close("unsupported-protocol", `It speaks ${protocolVersion}, the client ${protocol}.`);
   }
-  const { producer } = asked;
   const { hub, limits, clock, name } = session.parts;
   const principal = await letIn(session, token);
   if (principal === undefined) return;
@@ -69,9 +69,9 @@ async function hello(session: Session, { protocol, token, subscriber, connection
     return quota.disconnect();
   }
   const since = clock.now();
-  const known = producer && { id: producer.id, sequencer };
-  session.welcomed({ principal, quota, since, subscriber, producer: known, connection });
-  const heartbeatMs = asked.heartbeatMs ?? limits.heartbeatMs;
+  const sequenced = producer && { id: producer.id, sequencer };
+  session.welcomed({ principal, quota, since, subscriber, producer: sequenced, connection });
+  const heartbeatMs = envelope.heartbeatMs ?? limits.heartbeatMs;
   session.heartbeat.greeted(clock.monotonic(), heartbeatMs);
   session.say({
     is: "welcome",
