@@ -80,6 +80,20 @@ describe("P-58: a member that comes back", () => {
     expect(await lease(newer)).toMatchObject({ deliveries: 1 });
   });
 
+  test("is replaced whatever number another client gave its connection", async () => {
+    const hub = await startHub();
+    const greeting = (id: string, connection: number) => ({ producer: { id, settled: 0 }, connection });
+    let before = await greet(hub, greeting("p", 7));
+    await work(before);
+    // A process that began anew, and one that numbers nothing.
+    for (const greeted of [greeting("q", 1), {}]) {
+      const after = await greet(hub, greeted);
+      await work(after);
+      expect(await before.next("left")).toMatchObject({ member: 1, code: "taken-over" });
+      before = after;
+    }
+  });
+
   test("keeps what it extended only as long as others", async () => {
     const hub = await startHub();
     const asked = { leaseMs: 100, backoff: { minMs: 0, jitter: 0 } };

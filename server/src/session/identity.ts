@@ -19,7 +19,7 @@ export interface Identity {
   readonly connection: number | undefined;
 }
 
-/** As what it claims cursors. */
+/** As what it claims cursors and memberships. */
 export function claimantOf({ principal, producer, connection }: Identity): Claimant | undefined {
   if (producer === undefined || connection === undefined) return undefined;
   return { client: scoped(principal.user, producer.id), connection };

@@ -4,6 +4,7 @@
  */
 import { type DogearError, dogearError, type ErrorCode, type Offset, type Pattern } from "@dogear/shared";
 import type { LeasedText, Mistake } from "../codec/codec.ts";
+import type { Claimant } from "../hub/claimant.ts";
 import type { Settlement } from "../hub/groups/leases.ts";
 import type { Joined, Port, Workplace } from "../hub/groups/port.ts";
 
@@ -27,8 +28,7 @@ export interface MemberParts {
   readonly number: number;
   /** Tells it from every other member of the group, over any number of connections. */
   readonly id: string;
-  /** Which of its client's connections it is, where that says so. */
-  readonly connection: number | undefined;
+  readonly by: Claimant | undefined;
   readonly window: number;
   readonly session: MemberSession;
   readonly group: Workplace;
@@ -44,8 +44,8 @@ export class Member implements Port {
     this.#parts = parts;
   }
 
-  get connection(): number {
-    return this.#parts.connection ?? 0;
+  get by(): Claimant | undefined {
+    return this.#parts.by;
   }
 
   /** What the group works on. */

@@ -5,6 +5,7 @@ import type { Settlement } from "../hub/groups/leases.ts";
 import { startIn } from "../hub/place.ts";
 import { scoped } from "../hub/scope.ts";
 import { asDogearError } from "./drafts.ts";
+import { claimantOf } from "./identity.ts";
 import { Member } from "./member.ts";
 import type { Opening } from "./numbered.ts";
 import type { Session } from "./session.ts";
@@ -77,7 +78,7 @@ async function declare(session: Session, envelope: Work): Promise<Member> {
   return new Member({
     number,
     id: scoped(session.principal.user, id),
-    connection: session.known.connection,
+    by: claimantOf(session.known),
     window: Math.min(window ?? defaultMemberWindow, limits.windowMessagesMax),
     session,
     group,

@@ -3,6 +3,7 @@ import type { Channel, ErrorCode, Offset, Pattern } from "@dogear/shared";
 import type { LeasedText } from "../../../server/src/codec/codec.ts";
 import { silentMs } from "../../../server/src/engine/engine.ts";
 import { MemoryEngine } from "../../../server/src/engine/memory/memory-engine.ts";
+import type { Claimant } from "../../../server/src/hub/claimant.ts";
 import type { Joined, Port, Workplace } from "../../../server/src/hub/groups/port.ts";
 import type { Hub } from "../../../server/src/hub/hub.ts";
 import { startIn } from "../../../server/src/hub/place.ts";
@@ -67,12 +68,12 @@ export class TestMember implements Port {
   readonly ends: ErrorCode[] = [];
   workplace: Workplace | undefined;
   readonly id: string;
-  readonly connection: number;
+  readonly by: Claimant | undefined;
   readonly #window: number;
 
-  constructor(id: string, window = 10, connection = 0) {
+  constructor(id: string, window = 10, connection?: number) {
     this.id = id;
-    this.connection = connection;
+    this.by = connection === undefined ? undefined : { client: "c", connection };
     this.#window = window;
   }
 

@@ -13,6 +13,7 @@ import { dogearError, type ErrorCode, type Offset, type Pattern } from "@dogear/
 import { epochOf } from "../../engine/lineage.ts";
 import type { Chance, Clock } from "../../runtime/clock.ts";
 import { type Logger, weightOf } from "../../runtime/logger.ts";
+import { isOutdated } from "../claimant.ts";
 import { type Ledger, LedgerLostError } from "../ledger.ts";
 import type { Namespace } from "../namespace.ts";
 import { Rounds } from "../rounds.ts";
@@ -112,7 +113,7 @@ export class Group implements Workplace {
   async join(port: Port, id: string, window: number, holding: readonly Offset[]): Promise<Joined> {
     if (this.#closed) throw dogearError(this.#closed === "deleted" ? "group-deleted" : "unavailable");
     const before = this.#ports.get(id);
-    if (before !== undefined && port.connection < before.connection) throw dogearError("taken-over");
+    if (isOutdated(port.by, before?.by)) throw dogearError("taken-over");
     before?.end("taken-over");
     this.#ports.set(id, port);
     const shift = this.#shift;

@@ -1,12 +1,13 @@
 /** What a group and the connection of one of its members say to each other, on one hub or from one to another. */
 import type { Epoch, ErrorCode, GroupPolicy, Offset, Pattern } from "@dogear/shared";
 import type { LeasedText } from "../../codec/codec.ts";
+import type { Claimant } from "../claimant.ts";
 import type { Settlement } from "./leases.ts";
 
 /** A member's connection, as its group sees it. */
 export interface Port {
-  /** Which of its client's connections it is: a number that grows with each. */
-  readonly connection: number;
+  /** Whose it is, where that is said. */
+  readonly by: Claimant | undefined;
   /** Takes messages that were leased to the member. */
   lease(leased: readonly LeasedText[]): void;
   /** These settlements are durable. */

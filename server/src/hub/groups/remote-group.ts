@@ -124,7 +124,7 @@ class RemoteGroup implements Workplace {
       say: "join",
       group: this.#declared,
       id,
-      connection: port.connection,
+      by: port.by,
       window,
       holding,
     });

@@ -2,6 +2,7 @@
 
 import { DogearError, dogearError, type ErrorCode } from "@dogear/shared";
 import type { LeasedText } from "../../codec/codec.ts";
+import type { Claimant } from "../claimant.ts";
 import type { Link, LinkEnd } from "../links.ts";
 import type { Port, Workplace } from "./port.ts";
 import { type DeclaredThere, type MemberWord, type OwnerWord, readWord, writeWord } from "./words.ts";
@@ -9,22 +10,20 @@ import { type DeclaredThere, type MemberWord, type OwnerWord, readWord, writeWor
 /** Finds a group that this hub owns. */
 export type FindHere = (declared: DeclaredThere) => Promise<Workplace>;
 
+type Join = Extract<MemberWord, { say: "join" }>;
+
 type Said = OwnerWord extends infer W ? (W extends OwnerWord ? Omit<W, "port"> : never) : never;
 
 class RemotePort implements Port {
   readonly id: string;
-  readonly connection: number;
+  readonly by: Claimant | undefined;
   group: Workplace | undefined;
   readonly #say: (said: Said) => void;
   readonly #ended: () => void;
 
-  constructor(
-    { id, connection }: Pick<Port, "connection"> & { readonly id: string },
-    say: (said: Said) => void,
-    ended: () => void,
-  ) {
+  constructor({ id, by }: Join, say: (said: Said) => void, ended: () => void) {
     this.id = id;
-    this.connection = connection;
+    this.by = by;
     this.#say = say;
     this.#ended = ended;
   }
@@ -83,7 +82,7 @@ export class RemoteMembers implements LinkEnd {
     for (const port of ports) port.group?.detach(port, port.id);
   }
 
-  async #join(word: Extract<MemberWord, { say: "join" }>): Promise<void> {
+  async #join(word: Join): Promise<void> {
     const { port: name, group, id, window, holding } = word;
     const say = (said: Said) => this.#link.say(writeWord({ port: name, ...said } as OwnerWord));
     const port = new RemotePort(word, say, () => this.#ports.delete(name));

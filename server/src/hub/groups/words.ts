@@ -7,6 +7,7 @@
  */
 import type { DeclaredPolicy, ErrorCode, Offset, Pattern } from "@dogear/shared";
 import type { LeasedText } from "../../codec/codec.ts";
+import type { Claimant } from "../claimant.ts";
 import type { Settlement } from "./leases.ts";
 import type { Joined } from "./port.ts";
 
@@ -24,7 +25,7 @@ export type MemberWord = { readonly port: string } & (
       readonly say: "join";
       readonly group: DeclaredThere;
       readonly id: string;
-      readonly connection: number;
+      readonly by?: Claimant | undefined;
       readonly window: number;
       readonly holding: readonly Offset[];
     }
