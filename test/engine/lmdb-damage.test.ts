@@ -2,7 +2,8 @@
 import { closeSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Pattern } from "@dogear/shared";
-import { describe, expect, it, test } from "vitest";
+import { describe, expect, it, test, vi } from "vitest";
+import { Catalog } from "../../server/src/engine/lmdb/catalog.ts";
 import { DataDamagedError } from "../../server/src/engine/lmdb/data-file.ts";
 import { openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
@@ -177,6 +178,16 @@ it("takes the index away from a segment that is written to again, because the on
   rmSync(folderOf(data, last), { recursive: true });
   await withLog(data, async () => {}, small);
   await tamper(data, before, async (environment) => expect(factsOf(environment).doesExist("index")).toBe(false));
+});
+
+it("begins a new epoch where the last segment vanished, however new it was (G2)", async () => {
+  const data = temporaryFolder();
+  // After a crash within a second nobody remembers how far the log went.
+  vi.spyOn(Catalog.prototype, "storeWatermark").mockResolvedValue();
+  const last = (await several(data)).at(-1) as number;
+  vi.restoreAllMocks();
+  rmSync(folderOf(data, last), { recursive: true });
+  await withLog(data, async (log) => expect(log.lineage).toMatchObject([{ first: 1 }, { first: last }]), small);
 });
 
 it("reads a segment whose index is damaged as if it had none", async () => {

@@ -56,8 +56,6 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     unreadable,
     origins,
   } = await readingFrom(open.path, () => scanOpen(recovery, open));
-  // Where the segment after it vanished.
-  if (open.sealed) await open.unseal();
   open.useIndex(index);
   if (stored === undefined && (found.length > 1 || firstChunk !== undefined)) throw new StateLostError(folder);
   const foundFirst = found[0];
@@ -66,7 +64,7 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     logger.error("log.corrupt", { namespace: recovery.namespace, ...range, why: "it is missing" });
   }
   const newest = lastChunk?.last ?? ((openFirst - 1) as Offset);
-  const began = newEra(recovery, newest, unreadable[0]);
+  const began = newEra(recovery, newest, open.sealed, unreadable.length > 0);
   if (began !== undefined) lineage.push(began);
 
   const infos = await sealedInfos(recovery, found.slice(0, -1), openFirst);
@@ -87,6 +85,8 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   await catalog.storeFacts(facts);
   // Only now, so that a crash in between does not hide that the log was cut.
   for (const offset of unreadable) await open.setAside(offset);
+  // Where the segment after it vanished.
+  if (open.sealed) await open.unseal();
   const onHole = (offset: Offset, through: Offset) => {
     logger.error("log.corrupt", { namespace: recovery.namespace, offset, through, why: "it cannot be read" });
   };
@@ -132,14 +132,22 @@ function scanOpen({ namespace, logger }: Recovery, open: Segment): OpenScan {
 function newEra(
   { namespace, catalog, chance, logger }: Recovery,
   newest: Offset,
-  cut: Offset | undefined,
+  sealed: boolean,
+  unreadable: boolean,
 ): Era | undefined {
   const watermark = catalog.watermark();
-  if (cut === undefined && watermark <= newest) return undefined;
+  const why = whyCut(sealed, unreadable, watermark > newest);
+  if (why === undefined) return undefined;
   const era = { epoch: chance.id() as Epoch, first: (newest + 1) as Offset };
-  const why = cut === undefined ? "it is shorter than it was known to be" : "its end could not be read";
   logger.error("log.cut", { namespace, why, keptThrough: newest, knownThrough: watermark, epoch: era.epoch });
   return era;
+}
+
+function whyCut(sealed: boolean, unreadable: boolean, shorter: boolean): string | undefined {
+  if (unreadable) return "its end could not be read";
+  // A segment is sealed when the next has begun.
+  if (sealed) return "its last segment is missing";
+  return shorter ? "it is shorter than it was known to be" : undefined;
 }
 
 function openSegment(folder: string, first: Offset): Promise<Segment> {
