@@ -1,7 +1,7 @@
 /** What the LMDB engine makes of data files that something happened to: it refuses, or says what it lost. */
 import { closeSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { Pattern } from "@dogear/shared";
+import type { Offset, Pattern } from "@dogear/shared";
 import { describe, expect, it, test, vi } from "vitest";
 import { Catalog } from "../../server/src/engine/lmdb/catalog.ts";
 import { DataDamagedError } from "../../server/src/engine/lmdb/data-file.ts";
@@ -141,6 +141,36 @@ describe("a hole, whatever pattern is read, is told as a gap (G5)", () => {
     await expect(withLog(data, async () => {}, small)).rejects.toThrow(folderOf(data, second));
     rmSync(folderOf(data, second), { recursive: true });
     await withLog(data, async (log) => expect((await dataIn(log, second - 1)).gap).toEqual(told), small);
+  });
+
+  it("and does not keep others from publishing, where a draft is repeated whose message was in there (P-29)", async () => {
+    const data = temporaryFolder();
+    const [, second] = (await several(data)) as [number, number];
+    await withLog(
+      data,
+      async (log) => {
+        for (const start of branchPages(fileOf(data, second))) overwrite(fileOf(data, second), start, 4_096);
+        const number = second + 1;
+        const repeated = draft("c0", 0, { by: "producer", producer: "p", number, previous: number - 1 });
+        const answers = await Promise.all([log.append([repeated]), log.append([draft("c0", 1)])]);
+        expect(answers).toEqual([[{ refused: "outcome-unknown" }], [{ offset: 201, duplicate: false }]]);
+      },
+      small,
+    );
+  });
+
+  it("and does not keep from being counted what is in the others", async () => {
+    const data = temporaryFolder();
+    const [, second, third] = (await several(data)) as [number, number, number];
+    await withLog(
+      data,
+      async (log) => {
+        for (const start of branchPages(fileOf(data, second))) overwrite(fileOf(data, second), start, 4_096);
+        expect(await log.count(">" as Pattern, (second + 1) as Offset)).toBe(201 - third);
+        expect((await log.channels("", 100)).length).toBe(10);
+      },
+      small,
+    );
   });
 
   it("where a chunk is damaged or missing, before and after the segment is sealed", async () => {

@@ -53,6 +53,16 @@ export function isDamage(error: unknown): boolean {
   return damageCodes.includes((error as { readonly code?: unknown }).code);
 }
 
+/** Reads something; nothing where it is damaged. */
+export function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return undefined;
+  }
+}
+
 /** Reads what is in a folder. Where it is damaged, the error says which folder that is. */
 export async function readingFrom<T>(path: string, read: () => T | Promise<T>): Promise<T> {
   try {

@@ -181,10 +181,10 @@ export class LmdbLog implements Log {
     this.#removal.listen(call);
   }
 
-  /** What a stored message says of its producer. */
+  /** What a stored message says of its producer; nothing where it cannot be read, which must not fail a whole commit. */
   provenanceAt(offset: Offset): Provenance | undefined {
     if (offset < this.#facts.oldest) return undefined;
-    const chunk = this.#segments.at(offset).chunkAt(offset);
+    const chunk = this.#segments.chunkAt(offset);
     return chunk?.origins.find((origin) => origin.offset === offset && origin.provenance !== undefined)?.provenance;
   }
 

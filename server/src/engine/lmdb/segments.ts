@@ -11,8 +11,9 @@ import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Channel, Offset, Pattern } from "@dogear/shared";
 import type { Stretch } from "../page.ts";
+import type { Chunk } from "./chunk.ts";
 import { makeFolder } from "./data-file.ts";
-import { isDamage } from "./environment.ts";
+import { isDamage, unlessDamaged } from "./environment.ts";
 import { Segment, segmentName } from "./segment.ts";
 
 /** What is known of a segment without opening it. */
@@ -144,6 +145,11 @@ export class Segments {
     return this.#segment(info.first);
   }
 
+  /** The chunk that holds an offset; nothing where it cannot be read. */
+  chunkAt(offset: Offset): Chunk | undefined {
+    return unlessDamaged(() => this.at(offset).chunkAt(offset));
+  }
+
   /** Every stretch after an offset; segments that hold nothing of the pattern are passed over quickly. */
   *stretches(pattern: Pattern | "everything", after: Offset): Generator<Stretch> {
     let at = after;
@@ -183,7 +189,7 @@ export class Segments {
 
   /**
    * How many messages after an offset a pattern selects. The newest are counted at once, and others have their turn
-   * before each segment that has to be opened.
+   * before each segment that has to be opened. What LMDB finds damaged does not count.
    */
   async count(pattern: Pattern, after: Offset, turn: () => Promise<void>): Promise<number> {
     if (after >= this.openInfo.last) return 0;
@@ -201,7 +207,7 @@ export class Segments {
       await this.settled();
       // It may have been removed meanwhile.
       if (!this.#infos.includes(info)) continue;
-      for (const [channel, count] of this.#segment(info.first).index().counts()) {
+      for (const [channel, count] of unlessDamaged(() => this.#segment(info.first).index().counts()) ?? []) {
         counts.set(channel, (counts.get(channel) ?? 0) + count);
       }
     }
@@ -215,7 +221,7 @@ export class Segments {
     await turn();
     await this.settled();
     if (!this.#infos.includes(info)) return 0;
-    const count = this.#segment(info.first).count(pattern, after);
+    const count = unlessDamaged(() => this.#segment(info.first).count(pattern, after)) ?? 0;
     if (whole) {
       if (info.counts.size >= countsMax) info.counts.clear();
       info.counts.set(pattern, count);
