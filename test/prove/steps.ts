@@ -37,6 +37,8 @@ export const steps: readonly Step[] = [
   { name: "soak", share: 0.2, script: "soak" },
 ];
 
+const testTimeoutMs = 1_800_000;
+
 /** How a step is started, and with which environment, so that it takes about so many seconds. */
 export function commandOf(
   step: Step,
@@ -47,5 +49,7 @@ export function commandOf(
   const env = Object.fromEntries(many) as Record<string, string>;
   if (script !== undefined)
     return { command: "npm", args: ["run", "--silent", script, "--", "--minutes", String(seconds / 60)], env };
-  return { command: "npx", args: ["vitest", "run", "--project", "test", ...(tests ?? [])], env };
+  // Many cases of one property are one test.
+  const patience = ["--testTimeout", String(testTimeoutMs)];
+  return { command: "npx", args: ["vitest", "run", "--project", "test", ...patience, ...(tests ?? [])], env };
 }
