@@ -14,7 +14,7 @@ import { seeded } from "./load.ts";
 import { OneHub } from "./one-hub.ts";
 import { verdictOn } from "./verdict.ts";
 
-const kills = Number(process.env.CRASH_KILLS ?? 20);
+const kills = Number(process.env.CRASH_KILLS ?? 14);
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);
 
 /** It takes half a minute; on a busy machine, more. */
