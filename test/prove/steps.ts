@@ -17,7 +17,7 @@ export const steps: readonly Step[] = [
   { name: "mutants", share: 0.1, tests: ["test/mutants"] },
   { name: "random kills", share: 0.08, tests: ["test/crash/kill.test.ts"], counts: { CRASH_KILLS: 2 } },
   {
-    name: "named points, stops, frozen clients",
+    name: "named points and frozen clients",
     share: 0.08,
     tests: ["points", "stop", "frozen", "poison"].map((name) => `test/crash/${name}.test.ts`),
     counts: { CRASH_ROUNDS: 40 },
@@ -26,7 +26,7 @@ export const steps: readonly Step[] = [
   { name: "I/O failures", share: 0.07, tests: ["test/disk/io-errors.test.ts"], counts: { DISK_FAILURES: 3 } },
   { name: "damage", share: 0.04, tests: ["test/disk/damage.test.ts"], counts: { DISK_DAMAGES: 1 } },
   {
-    name: "refusing disks, order of flush and answer",
+    name: "refusing disks and order",
     share: 0.01,
     tests: ["refusing", "order"].map((name) => `test/disk/${name}.test.ts`),
   },
