@@ -2,11 +2,12 @@
  * What goes wrong. Each seed switches some of it off, because strong faults hide the rare interleavings of weak ones (swarm
  * testing, Groce et al., ISSTA 2012).
  */
-import type { Process, Role } from "./clients.ts";
+
 import { sound } from "./disk.ts";
 import type { SimulatedHub } from "./hubs.ts";
 import type { Link } from "./network.ts";
 import { fair } from "./network.ts";
+import type { Process, Role } from "./process.ts";
 import type { World } from "./world.ts";
 
 interface Fault {

@@ -7,14 +7,17 @@
  */
 import type { GroupPolicy } from "@dogear/shared";
 import { check, explain, type Violation } from "../checker/checker.ts";
-import { group, groupPattern, publish, Role, subscribe, work } from "./clients.ts";
 import { Disk } from "./disk.ts";
 import { beginFaults, heal } from "./faults.ts";
 import { limits, policies, Site } from "./hubs.ts";
 import { Network } from "./network.ts";
+import { Role } from "./process.ts";
+import { publish } from "./publisher.ts";
 import { Recorder, readAll } from "./recorder.ts";
+import { subscribe } from "./subscriber.ts";
 import { Timeline, type Watch } from "./timeline.ts";
 import { Tokens } from "./tokens.ts";
+import { group, groupPattern, work } from "./worker.ts";
 
 /**
  * `safety`: faults until the end, and nothing that was seen may break a promise. `liveness`: faults stop, and then
