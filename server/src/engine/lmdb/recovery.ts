@@ -43,54 +43,54 @@ interface Recovery {
 }
 
 export async function recover(recovery: Recovery): Promise<Recovered> {
-  const { folder, catalog, chance, logger } = recovery;
+  const { folder, catalog, chance } = recovery;
   const stored = catalog.facts();
   const found = await Segments.list(folder, stored?.oldest ?? (0 as Offset));
   const lineage = [...(stored?.lineage ?? [{ epoch: chance.id() as Epoch, first: 1 as Offset }])];
   const openFirst = found.at(-1) ?? stored?.oldest ?? (1 as Offset);
   const open = await openSegment(folder, openFirst);
-  const {
-    index,
-    first: firstChunk,
-    last: lastChunk,
-    unreadable,
-    origins,
-  } = await readingFrom(open.path, () => scanOpen(recovery, open));
-  open.useIndex(index);
-  if (stored === undefined && (found.length > 1 || firstChunk !== undefined)) throw new StateLostError(folder);
-  const foundFirst = found[0];
-  if (stored !== undefined && foundFirst !== undefined && foundFirst > stored.oldest) {
-    const range = { offset: stored.oldest, through: foundFirst - 1 };
-    logger.error("log.corrupt", { namespace: recovery.namespace, ...range, why: "it is missing" });
-  }
-  const newest = lastChunk?.last ?? ((openFirst - 1) as Offset);
-  const began = newEra(recovery, newest, open.sealed, unreadable.length > 0);
+  const scan = await readingFrom(open.path, () => scanOpen(recovery, open));
+  open.useIndex(scan.index);
+  if (stored === undefined && (found.length > 1 || scan.first !== undefined)) throw new StateLostError(folder);
+  if (stored !== undefined) tellMissing(recovery, stored.oldest, found[0] ?? openFirst);
+  const newest = scan.last?.last ?? ((openFirst - 1) as Offset);
+  const began = newEra(recovery, newest, whyCut(scan, open, catalog.watermark() > newest));
   if (began !== undefined) lineage.push(began);
 
-  const infos = await sealedInfos(recovery, found.slice(0, -1), openFirst);
-  const before = infos.at(-1)?.lastTime ?? 0;
-  infos.push({
-    first: openFirst,
-    last: newest,
-    bytes: found.length === 0 ? 0 : (await segmentFile(folder, openFirst)).bytes,
-    firstTime: firstChunk?.time ?? before,
-    lastTime: lastChunk?.time ?? before,
-    counts: new Map(),
-  });
-  await rememberOrigins(recovery, found.slice(0, -1), open, origins);
+  const sealed = found.slice(0, -1);
+  const infos = await sealedInfos(recovery, sealed, openFirst);
+  const bytes = found.length === 0 ? 0 : (await segmentFile(folder, openFirst)).bytes;
+  infos.push(openInfo(scan, { first: openFirst, last: newest, bytes }, infos.at(-1)?.lastTime ?? 0));
+  await rememberOrigins(recovery, sealed, open, scan.origins);
 
   // As it was stored: where segments are missing at the beginning, what they held is lost and was not removed.
   const oldest = stored?.oldest ?? openFirst;
   const facts = { lineage, oldest, removedFloor: stored?.removedFloor ?? (0 as Offset) };
   await catalog.storeFacts(facts);
   // Only now, so that a crash in between does not hide that the log was cut.
-  for (const offset of unreadable) await open.setAside(offset);
+  for (const offset of scan.unreadable) await open.setAside(offset);
   // Where the segment after it vanished.
   if (open.sealed) await open.unseal();
-  const onHole = (offset: Offset, through: Offset) => {
-    logger.error("log.corrupt", { namespace: recovery.namespace, offset, through, why: "it cannot be read" });
-  };
-  return { segments: Segments.start(folder, infos, open, onHole), facts };
+  return { segments: Segments.start(folder, infos, open, tellHole(recovery)), facts };
+}
+
+/** Says so where the first segments of a log vanished. */
+function tellMissing({ namespace, logger }: Recovery, oldest: Offset, first: Offset): void {
+  if (first <= oldest) return;
+  logger.error("log.corrupt", { namespace, offset: oldest, through: first - 1, why: "it is missing" });
+}
+
+function tellHole({ namespace, logger }: Recovery): (first: Offset, through: Offset) => void {
+  return (offset, through) => logger.error("log.corrupt", { namespace, offset, through, why: "it cannot be read" });
+}
+
+/** What is known of the open segment; one that holds nothing is as old as what came before it. */
+function openInfo(
+  { first, last }: OpenScan,
+  known: Pick<SegmentInfo, "first" | "last" | "bytes">,
+  before: number,
+): SegmentInfo {
+  return { ...known, firstTime: first?.time ?? before, lastTime: last?.time ?? before, counts: new Map() };
 }
 
 interface OpenScan {
@@ -128,26 +128,25 @@ function scanOpen({ namespace, logger }: Recovery, open: Segment): OpenScan {
   return { index, first, last, unreadable, origins };
 }
 
+/** Why a log is known to have lost its end, if it has. */
+function whyCut({ unreadable }: OpenScan, open: Segment, isShorter: boolean): string | undefined {
+  if (unreadable.length > 0) return "its end could not be read";
+  // A segment is sealed when the next has begun.
+  if (open.sealed) return "its last segment is missing";
+  return isShorter ? "it is shorter than it was known to be" : undefined;
+}
+
 /** A log that lost its end goes on under a new epoch, so that no offset ever names two messages. */
 function newEra(
   { namespace, catalog, chance, logger }: Recovery,
   newest: Offset,
-  sealed: boolean,
-  unreadable: boolean,
+  why: string | undefined,
 ): Era | undefined {
-  const watermark = catalog.watermark();
-  const why = whyCut(sealed, unreadable, watermark > newest);
   if (why === undefined) return undefined;
   const era = { epoch: chance.id() as Epoch, first: (newest + 1) as Offset };
-  logger.error("log.cut", { namespace, why, keptThrough: newest, knownThrough: watermark, epoch: era.epoch });
+  const known = { keptThrough: newest, knownThrough: catalog.watermark() };
+  logger.error("log.cut", { namespace, why, ...known, epoch: era.epoch });
   return era;
-}
-
-function whyCut(sealed: boolean, unreadable: boolean, shorter: boolean): string | undefined {
-  if (unreadable) return "its end could not be read";
-  // A segment is sealed when the next has begun.
-  if (sealed) return "its last segment is missing";
-  return shorter ? "it is shorter than it was known to be" : undefined;
 }
 
 function openSegment(folder: string, first: Offset): Promise<Segment> {
