@@ -173,6 +173,28 @@ describe("a hole, whatever pattern is read, is told as a gap (G5)", () => {
     );
   });
 
+  it("and does not keep retention from removing it: whoever had not read so far is told, whatever it reads (G5)", async () => {
+    const data = temporaryFolder();
+    const [first, second] = (await several(data)) as [number, number];
+    // All of the segment at once, while nobody has it open.
+    const file = fileOf(data, first);
+    await withLog(
+      data,
+      async (log) => {
+        overwrite(file, 8_192, statSync(file).size - 8_192);
+        expect((await log.offsetAt(0)) < second).toBe(true);
+        await fill(log, 700, 200);
+        await vi.waitFor(() => expect(segmentsOf(data)).not.toContain(first));
+        const { oldest } = await log.bounds();
+        const { gap } = await dataIn(log, 0, "quiet" as Pattern);
+        expect(gap).toMatchObject({ from: 0, reason: "retention" });
+        expect(gap?.to).toBeGreaterThanOrEqual(second - 1);
+        expect(gap?.to).toBeLessThan(oldest);
+      },
+      small,
+    );
+  });
+
   it("where a chunk is damaged or missing, before and after the segment is sealed", async () => {
     for (const harm of [
       (environment: Parameters<typeof chunksOf>[0]) => chunksOf(environment).put(5, Buffer.from("damaged")),

@@ -41,6 +41,12 @@ export class Removed {
     }
   }
 
+  /** Something was removed, and nobody knows of which channels. */
+  raiseFloor(through: Offset): void {
+    this.#floor = Math.max(this.#floor, through) as Offset;
+    this.#highest = Math.max(this.#highest, through) as Offset;
+  }
+
   /** The highest offset after `after` that matched and was removed. */
   through(pattern: Pattern, after: Offset): Offset | undefined {
     if (after >= this.#highest) return undefined;

@@ -310,7 +310,7 @@ export class LmdbLog implements Log {
     if (wanted === undefined) return;
     const through = this.#removal.allowed(wanted);
     // One that was rolled a moment ago is sealed next, and must be there for it.
-    while (this.#segments.oldest.last <= through && this.#segments.at(this.#segments.oldest.last).sealed) {
+    while (this.#segments.oldest.last <= through && this.#segments.isOldestSealed) {
       await this.#removeOldest();
     }
   }
@@ -324,9 +324,12 @@ export class LmdbLog implements Log {
 
   async #removeOldest(): Promise<void> {
     const { last } = this.#segments.oldest;
-    const removed = [...this.#segments.at(last).index().lastOffsets()];
+    const known = this.#segments.lastOffsetsOfOldest();
+    const removed = [...(known ?? [])];
     // Remembered first: a segment must not vanish before what it held is known to have been removed.
     for (const [channel, offset] of removed) this.#removed.record(channel, offset);
+    // Any channel may have lost something with one that cannot be read.
+    if (known === undefined) this.#removed.raiseFloor(last);
     this.#facts = { ...this.#facts, oldest: (last + 1) as Offset, removedFloor: this.#removed.floor };
     await this.#parts.catalog.storeRemoval(this.#facts, removed);
     await this.#segments.removeOldest();

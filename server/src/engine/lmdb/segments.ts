@@ -97,6 +97,13 @@ export class Segments {
     return this.#infos[0] as SegmentInfo;
   }
 
+  /** Whether the oldest segment is sealed. One that was closed is. */
+  get isOldestSealed(): boolean {
+    const { first } = this.oldest;
+    const open = first === this.#open.first ? this.#open : this.#sealed.get(first);
+    return open?.sealed ?? true;
+  }
+
   /** Makes a new segment the open one; the one before is returned, to be sealed. */
   roll(next: Segment): Segment {
     const before = this.#open;
@@ -241,13 +248,22 @@ export class Segments {
     return through;
   }
 
-  /** The last offset before a time. */
+  /** The last offset before a time. In a segment that cannot be read it is what comes before all of it. */
   offsetAt(time: number): Offset {
     const info = this.#infos.find(({ lastTime }) => lastTime >= time);
     if (info === undefined) return this.openInfo.last;
-    const segment = this.#segment(info.first);
-    let low: number = info.first;
-    let high: number = info.last + 1;
+    return unlessDamaged(() => this.#offsetIn(info, time)) ?? ((info.first - 1) as Offset);
+  }
+
+  /** The highest offset of each channel in the oldest segment; nothing where that cannot be read. */
+  lastOffsetsOfOldest(): Iterable<readonly [Channel, Offset]> | undefined {
+    return unlessDamaged(() => this.#segment(this.oldest.first).index().lastOffsets());
+  }
+
+  #offsetIn({ first, last }: SegmentInfo, time: number): Offset {
+    const segment = this.#segment(first);
+    let low: number = first;
+    let high: number = last + 1;
     while (low < high) {
       const middle = Math.floor((low + high) / 2) as Offset;
       if ((segment.timeAt(middle) ?? 0) >= time) high = middle;
