@@ -1,4 +1,5 @@
 /** Opens LMDB environments the one way that keeps the promises of this engine. */
+import * as lmdb from "lmdb";
 import { open, type RootDatabase } from "lmdb";
 import { DataDamagedError, prepareDataFile } from "./data-file.ts";
 
@@ -29,6 +30,19 @@ export function openEnvironment(path: string): Environment {
     maxDbs: 8,
   };
   return open<Buffer, number>(options);
+}
+
+/** Every database that was opened, by name; the types of lmdb-js leave it out. */
+const { allDbs } = lmdb as unknown as { readonly allDbs: Map<string, { readonly env: unknown }> };
+
+/**
+ * Closes an environment for good. lmdb-js 3.5.6 keeps whatever it has ever opened in `allDbs`, each with a buffer of 64 KiB
+ * for its writes: a log that rolls its segments would take more memory with each.
+ */
+export async function closeEnvironment(environment: Environment): Promise<void> {
+  const { env } = environment as unknown as { readonly env: unknown };
+  await environment.close();
+  for (const [name, database] of allDbs) if (database.env === env) allDbs.delete(name);
 }
 
 /**

@@ -14,7 +14,7 @@ import type { Engine, Health, Log, NamespacePolicy, Peers } from "../engine.ts";
 import { MemoryLog } from "../memory/memory-log.ts";
 import { Catalog } from "./catalog.ts";
 import { makeFolder } from "./data-file.ts";
-import { type Environment, openEnvironment, readingFrom } from "./environment.ts";
+import { closeEnvironment, type Environment, openEnvironment, readingFrom } from "./environment.ts";
 import { LmdbLog } from "./lmdb-log.ts";
 import { LmdbState } from "./lmdb-state.ts";
 import { DataLock } from "./lock.ts";
@@ -84,7 +84,7 @@ export class LmdbEngine implements Engine {
     this.#room.stop();
     await Promise.all(this.#logs.map((log) => log.close()));
     await this.state.idle();
-    await this.#environment.close();
+    await closeEnvironment(this.#environment);
     await this.#lock.release();
   }
 

@@ -13,8 +13,8 @@ import { countMatching, remembering, type Stretch } from "../page.ts";
 import type { ProducerRecord } from "../producers.ts";
 import { ChannelIndex } from "./channel-index.ts";
 import { checked, withChecksum } from "./checksum.ts";
-import { type Chunk, ChunkCorrupt, decodeChunk } from "./chunk.ts";
-import { type Environment, flushed, openEnvironment } from "./environment.ts";
+import { type Chunk, ChunkCorrupt, decodeChunk, type EncodedChunk } from "./chunk.ts";
+import { closeEnvironment, type Environment, flushed, openEnvironment } from "./environment.ts";
 
 /** What a scan of a segment finds. */
 export type Scanned = { readonly chunk: Chunk } | { readonly corrupt: Offset; readonly why: string };
@@ -178,7 +178,7 @@ export class Segment {
   }
 
   async close(): Promise<void> {
-    await this.#environment.close();
+    await closeEnvironment(this.#environment);
   }
 
   #stretch(first: Offset, end: Offset): Stretch {
