@@ -41,7 +41,7 @@ test.skipIf(library === undefined)(
     figure("kills while opening", rounds * openings);
     expect(explain(violations)).toBe("");
   },
-  60_000 + rounds * 60_000,
+  120_000 + rounds * 120_000,
 );
 
 async function dieAtAll(hub: Doomed, wanted: readonly Point[]): Promise<void> {
