@@ -1,7 +1,7 @@
 /** Where the hub puts durable subscriptions, held to what was finished: G9. */
 import { beginning } from "@dogear/shared";
 import type { FinalLog } from "./final-log.ts";
-import type { EventOf, HistoryEvent, Place } from "./history.ts";
+import { type EventOf, type HistoryEvent, placeIn } from "./history.ts";
 import type { Subscription } from "./subscriptions.ts";
 import { Violation } from "./violation.ts";
 
@@ -70,8 +70,4 @@ function furthest(events: readonly HistoryEvent[], invoked: HistoryEvent): Confi
 
 function isConfirmed(event: HistoryEvent): event is Confirmed {
   return event.op === "subscribe" && event.kind === "ok";
-}
-
-function placeIn({ epoch, offset }: Place): string {
-  return `${epoch}/${offset}`;
 }

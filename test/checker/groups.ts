@@ -5,7 +5,7 @@
 import type { Offset } from "@dogear/shared";
 import type { GroupSetup } from "./checker.ts";
 import type { FinalLog, Logged } from "./final-log.ts";
-import type { EventOf, HistoryEvent } from "./history.ts";
+import { type EventOf, type HistoryEvent, placeIn } from "./history.ts";
 import { Violation } from "./violation.ts";
 
 type LeaseEvent = EventOf<"lease", "invoke">;
@@ -40,7 +40,7 @@ export function checkGroups(
     const courses = log.matching(pattern).map((message) => ({
       name: `${group}/${message.offset}`,
       message,
-      leases: (leases.get(placeOf(message)) ?? []).sort((a, b) => a.given.deliveries - b.given.deliveries),
+      leases: (leases.get(placeIn(message)) ?? []).sort((a, b) => a.given.deliveries - b.given.deliveries),
       dead: dead.filter(({ about }) => about === message.offset),
     }));
     for (const course of courses) {
@@ -56,15 +56,15 @@ function leasesOf(group: string, history: readonly HistoryEvent[], violations: V
   const leases = new Map<string, Lease[]>();
   for (const event of history) {
     if ((event.op !== "lease" && event.op !== "settle") || event.group !== group) continue;
-    const lease = leases.get(placeOf(event))?.find(({ given }) => given.deliveries === event.deliveries);
+    const lease = leases.get(placeIn(event))?.find(({ given }) => given.deliveries === event.deliveries);
     if (event.op === "lease") {
       const name = `${group}/${event.offset}, delivery ${event.deliveries},`;
       if (lease !== undefined) {
         const says = `${name} went to ${lease.given.process} and to ${event.process}.`;
         violations.push(new Violation("G10", says, [lease.given, event]));
       }
-      const others = leases.get(placeOf(event)) ?? [];
-      leases.set(placeOf(event), [...others, { given: event, said: undefined, heard: undefined }]);
+      const others = leases.get(placeIn(event)) ?? [];
+      leases.set(placeIn(event), [...others, { given: event, said: undefined, heard: undefined }]);
     } else if (lease !== undefined) {
       if (event.kind === "invoke") lease.said = event;
       else lease.heard = event;
@@ -144,8 +144,4 @@ function wasDone({ leases, dead }: Course, before: LeaseEvent): boolean {
 
 function isFinal(said: SettleEvent | undefined): boolean {
   return said?.outcome === "ack" || said?.outcome === "reject";
-}
-
-function placeOf({ epoch, offset }: { readonly epoch: string; readonly offset: Offset }): string {
-  return `${epoch}/${offset}`;
 }

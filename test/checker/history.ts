@@ -17,6 +17,11 @@ export interface Place {
   readonly offset: Offset;
 }
 
+/** Names a place of one log. */
+export function placeIn({ epoch, offset }: Place): string {
+  return `${epoch}/${offset}`;
+}
+
 /** What it is and what it carries. Two payloads are the same exactly if these texts are. */
 export interface Content {
   readonly channel: Channel;

@@ -1,7 +1,7 @@
 /** What subscribers were given, held to what the log holds: G2, G3, G5, G8, G11, G13. */
 import { beginning, type Epoch, matcher, type Offset } from "@dogear/shared";
 import { type FinalLog, isSame, type Logged } from "./final-log.ts";
-import type { EventOf, HistoryEvent, Place } from "./history.ts";
+import { type EventOf, type HistoryEvent, type Place, placeIn } from "./history.ts";
 import type { Subscription } from "./subscriptions.ts";
 import { Violation } from "./violation.ts";
 
@@ -143,8 +143,4 @@ function* checkGaps(course: Course, log: FinalLog): Generator<Violation> {
       yield new Violation("G5", says, [gap]);
     }
   }
-}
-
-function placeIn({ epoch, offset }: Place): string {
-  return `${epoch}/${offset}`;
 }

@@ -6,11 +6,11 @@ import { admin } from "@dogear/client/admin";
 import { expect, onTestFailed, test } from "vitest";
 import { explain } from "../checker/checker.ts";
 import { Cast } from "../crash/cast.ts";
-import { seeded } from "../crash/load.ts";
 import { verdictOn } from "../crash/verdict.ts";
 import { figure } from "../support/figures.ts";
 import { clientOf } from "../support/hub.ts";
 import { natsServer } from "../support/nats.ts";
+import { seeded } from "../support/seeded.ts";
 import { ClusterSite } from "./site.ts";
 
 export interface Run {

@@ -9,8 +9,8 @@ import { setTimeout as after } from "node:timers/promises";
 import { expect, onTestFailed, test } from "vitest";
 import { explain } from "../checker/checker.ts";
 import { figure } from "../support/figures.ts";
+import { seeded } from "../support/seeded.ts";
 import { Cast } from "./cast.ts";
-import { seeded } from "./load.ts";
 import { OneHub } from "./one-hub.ts";
 import { verdictOn } from "./verdict.ts";
 

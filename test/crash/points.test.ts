@@ -12,8 +12,8 @@ import { expect, onTestFailed, test } from "vitest";
 import { explain } from "../checker/violation.ts";
 import { shimLibrary } from "../disk/shim.ts";
 import { figure } from "../support/figures.ts";
+import { seeded } from "../support/seeded.ts";
 import { Doomed } from "./doomed.ts";
-import { seeded } from "./load.ts";
 import { type Point, points } from "./points.ts";
 
 const library = shimLibrary();

@@ -1,7 +1,8 @@
 /** A process that publishes as it is answered, and notes what it did. SIGTERM ends it once all is answered. */
 import { connect } from "@dogear/client";
-import { HistoryWriter } from "../support/history.ts";
-import { backoff, type PublisherTask, seeded } from "./load.ts";
+import { HistoryWriter } from "../checker/history.ts";
+import { seeded } from "../support/seeded.ts";
+import { backoff, type PublisherTask } from "./load.ts";
 import { publishUntil } from "./roles.ts";
 
 const task = JSON.parse(process.argv[2] as string) as PublisherTask;

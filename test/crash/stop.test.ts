@@ -13,8 +13,8 @@ import { open } from "../support/bare-socket.ts";
 import { figure } from "../support/figures.ts";
 import { hubOf, launchHub } from "../support/hub-process.ts";
 import { freePorts } from "../support/ports.ts";
+import { seeded } from "../support/seeded.ts";
 import { temporaryFolder } from "../support/temp.ts";
-import { seeded } from "./load.ts";
 
 const stops = 3 * Number(process.env.CRASH_ROUNDS ?? 1);
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);

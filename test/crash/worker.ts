@@ -1,7 +1,8 @@
 /** A process that works in a group, settles each message in one way or another, and notes what it was given. */
 import { connect } from "@dogear/client";
-import { HistoryWriter } from "../support/history.ts";
-import { backoff, seeded, type WorkerTask } from "./load.ts";
+import { HistoryWriter } from "../checker/history.ts";
+import { seeded } from "../support/seeded.ts";
+import { backoff, type WorkerTask } from "./load.ts";
 import { work } from "./roles.ts";
 
 const task = JSON.parse(process.argv[2] as string) as WorkerTask;

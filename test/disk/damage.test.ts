@@ -8,7 +8,8 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFailed, test } from "vitest";
-import { seeded } from "../crash/load.ts";
+import { figure } from "../support/figures.ts";
+import { seeded } from "../support/seeded.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { damage } from "./damage.ts";
 import { type Left, leave, serve, wasEndedByLmdb, wrongWith } from "./left.ts";

@@ -9,10 +9,11 @@
 import { join } from "node:path";
 import { expect, onTestFailed, test } from "vitest";
 import { explain } from "../checker/violation.ts";
-import { seeded } from "../crash/load.ts";
+import { figure } from "../support/figures.ts";
 import { hubOf, launchHub } from "../support/hub-process.ts";
 import { freePorts } from "../support/ports.ts";
 import type { Exit } from "../support/process.ts";
+import { seeded } from "../support/seeded.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { Clients } from "./clients.ts";
 import { readTrace, shimLibrary, shimmed, type TracedCall } from "./shim.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { seeded } from "../crash/load.ts";
+import { seeded } from "../support/seeded.ts";
 import { growthOf, median, type Point, slopeOf } from "./slope.ts";
 
 const MiB = 1_024 ** 2;

@@ -4,7 +4,7 @@
  */
 import { setTimeout as after } from "node:timers/promises";
 import { connect } from "@dogear/client";
-import { seeded } from "../crash/load.ts";
+import { seeded } from "../support/seeded.ts";
 import { Chatter } from "./chatter.ts";
 import { Crowd } from "./crowd.ts";
 import { growths, leftovers, type NamedGrowth, type SampleAt } from "./judged.ts";
