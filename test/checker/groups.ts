@@ -2,7 +2,6 @@
  * What the members of groups saw: G10 and G13. A lease is known by its message's offset and its count of deliveries, which
  * no two leases of a message share.
  */
-import type { Offset } from "@dogear/shared";
 import type { GroupSetup } from "./checker.ts";
 import type { FinalLog, Logged } from "./final-log.ts";
 import { type EventOf, type HistoryEvent, placeIn } from "./history.ts";
