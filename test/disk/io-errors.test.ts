@@ -80,9 +80,13 @@ function complaint({ calls, fault, exit, stderr }: Run): string {
 /** What LMDB flushes of a file while it is begun: the pages of each of two databases, and each time the first page. */
 const openingFlushes = 4;
 
-/** Whether the file at which a call failed was one that LMDB was opening. It may have tried before. */
+/**
+ * Whether the file at which a call failed was one that LMDB was opening at that moment. It may have tried before; and where
+ * it has freed memory twice, the process may end any time after.
+ */
 function isBeingOpened(path: string, calls: readonly TracedCall[]): boolean {
-  const own = calls.filter((other) => other.path === path);
+  const before = calls.slice(0, calls.findIndex(({ call }) => call === "fault"));
+  const own = before.filter((other) => other.path === path);
   const opened = own.slice(own.findLastIndex(({ name }) => name === "open"));
   const flushes = opened.filter(({ call, result }) => call === "flush" && result >= 0);
   return path.endsWith("/lock.mdb") || (path.endsWith("/data.mdb") && flushes.length < openingFlushes);
