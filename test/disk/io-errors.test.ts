@@ -71,8 +71,10 @@ test.skipIf(library === undefined)(
 /** What is wrong with how a hub met a failure of its disk. */
 function complaint({ calls, fault, exit, stderr }: Run): string {
   if (exit === undefined) return "";
-  // LMDB frees memory twice where it cannot open an environment (lmdb-js 3.5.6), and takes the process along.
-  if (exit.signal !== null && fault !== undefined && isBeingOpened(fault.path, calls)) return "";
+  // LMDB frees memory twice where it cannot open an environment (lmdb-js 3.5.6), and takes the process along; sometimes also
+  // where it could not write, and has said so.
+  const mayDie = fault !== undefined && (isBeingOpened(fault.path, calls) || /^Write error: /m.test(stderr));
+  if (exit.signal !== null && mayDie) return "";
   if ((exit.code === 69 || exit.code === 70) && lastWords.test(stderr)) return "";
   return `It ended with ${exit.code ?? exit.signal}, saying: ${stderr}`;
 }
@@ -85,7 +87,10 @@ const openingFlushes = 4;
  * it has freed memory twice, the process may end any time after.
  */
 function isBeingOpened(path: string, calls: readonly TracedCall[]): boolean {
-  const before = calls.slice(0, calls.findIndex(({ call }) => call === "fault"));
+  const before = calls.slice(
+    0,
+    calls.findIndex(({ call }) => call === "fault"),
+  );
   const own = before.filter((other) => other.path === path);
   const opened = own.slice(own.findLastIndex(({ name }) => name === "open"));
   const flushes = opened.filter(({ call, result }) => call === "flush" && result >= 0);
