@@ -14,7 +14,7 @@ import type {
   Worker,
 } from "@dogear/client";
 import type { Pattern } from "@dogear/shared";
-import type { Happened } from "../support/history.ts";
+import type { Happened } from "../checker/history.ts";
 import { anyDrafts, content, contentOf, crew, type LoadDraft, type PublisherTask } from "./load.ts";
 
 /** Where a client notes what it does and sees. */
@@ -58,8 +58,9 @@ export async function publish(dogear: Dogear, notes: Notes, next: LoadDraft): Pr
 }
 
 async function publishNow(dogear: Dogear, notes: Notes, draft: LoadDraft): Promise<void> {
-  const { epoch, offset } = await dogear.publish(draft.channel, draft.data, draft.options as PublishOptions);
-  notes.write({ op: "publish", kind: "ok", draft: contentOf(draft).draft, epoch, offset });
+  const { channel, data, options } = draft;
+  const { epoch, offset, durability } = await dogear.publish(channel, data, options as PublishOptions);
+  notes.write({ op: "publish", kind: "ok", draft: contentOf(draft).draft, epoch, offset, durability });
 }
 
 async function schedule(dogear: Dogear, notes: Notes, draft: LoadDraft): Promise<void> {

@@ -1,7 +1,7 @@
 /** A process that subscribes, handles each message in its own time, and notes what it was given. SIGTERM ends it. */
 import { connect } from "@dogear/client";
 import type { Pattern } from "@dogear/shared";
-import { HistoryWriter } from "../support/history.ts";
+import { HistoryWriter } from "../checker/history.ts";
 import { backoff, type SubscriberTask } from "./load.ts";
 import { subscribe } from "./roles.ts";
 

@@ -38,7 +38,9 @@ test(
       else if ("exit" in outcome) refused++;
       rmSync(data, { recursive: true });
     }
-    console.log(`${count} damages: ${refused} refused, ${ended} ended by LMDB, the others served as far as can be`);
+    figure("damages to data", count);
+    figure("damages after which a hub refused to start", refused);
+    figure("damages that LMDB ended the process for", ended);
   },
   60_000 + count * 10_000,
 );

@@ -5,6 +5,7 @@
 import { basename, dirname, join } from "node:path";
 import { connect } from "@dogear/client";
 import { expect, test } from "vitest";
+import { figure } from "../support/figures.ts";
 import { hubOf, launchHub } from "../support/hub-process.ts";
 import { temporaryFolder } from "../support/temp.ts";
 import { Collected } from "../support/waiting.ts";
@@ -30,6 +31,7 @@ test.skipIf(library === undefined)("nothing leaves a hub before it is on the dis
   expect(orderOf(calls, confirmations)).toEqual({ sent: publishes, tooEarly: [] });
   expect(orderOf(calls, messages)).toEqual({ sent: publishes, tooEarly: [] });
   expect(orderOf(calls, cursors)).toEqual({ sent: 1, tooEarly: [] });
+  figure("confirmations traced to their flush", publishes);
 
   // The same calls without the flush of the pages, and without that of the page that points to them.
   for (const isMissing of [isFlushOfPages, isFlushOfHead]) {

@@ -42,7 +42,8 @@ describe.skipIf(programs === undefined || library === undefined)("loss of power"
         await site.liveAndLose(cut % 2 === 0 ? `stop-${when}:any:${n}` : undefined, 30 + random() * 300);
       }
       const { violations, acknowledged } = await site.settle();
-      console.log(`${cuts} cuts, ${acknowledged} acknowledged`);
+      figure("power cuts", cuts);
+      figure("publishes acknowledged between power cuts", acknowledged);
       expect(explain(violations)).toBe("");
     },
     60_000 + cuts * 5_000,

@@ -1,7 +1,7 @@
 /*
  * Sits between a process and its disk, by LD_PRELOAD, and makes the disk fail where a test says so. See shim.ts.
  *
- *   SHIM_FOLDER  Only files below this folder are looked at. Nothing is done where it is not set.
+ *   SHIM_FOLDER  Only this folder and what is below it is looked at. Nothing is done where it is not set.
  *   SHIM_FAULT   action:call:n[:part] — what is done at the n-th such call on a path that contains the part; a part with
  *                "$" at its end is the end of the path.
  *

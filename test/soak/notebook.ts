@@ -1,5 +1,5 @@
 /** Histories of clients that live in this process and outlive what is checked: kept in memory, and forgotten once they are. */
-import type { Happened, HistoryEvent } from "../support/history.ts";
+import type { Happened, HistoryEvent } from "../checker/history.ts";
 
 export class Notebook {
   #events: HistoryEvent[] = [];

@@ -11,13 +11,12 @@
 import { setTimeout as after } from "node:timers/promises";
 import { connect, type Dogear, type Message, type Position, type Subscription, type Worker } from "@dogear/client";
 import { type Admin, admin } from "@dogear/client/admin";
-import { matcher, type Offset, type Pattern } from "@dogear/shared";
+import type { Offset, Pattern } from "@dogear/shared";
 import { until } from "../bench/measure.ts";
+import { check } from "../checker/checker.ts";
+import type { HistoryEvent } from "../checker/history.ts";
 import { content, crew, endChannels, endDraft, namespaces, subscribers } from "../crash/load.ts";
 import { publish, publishUntil, subscribe, work } from "../crash/roles.ts";
-import { check, type LoggedMessage } from "../support/checker.ts";
-import { checkGroups, type DeadLetter } from "../support/group-checker.ts";
-import type { HistoryEvent } from "../support/history.ts";
 import { Notebook } from "./notebook.ts";
 
 export interface ScenesOptions {
@@ -102,8 +101,8 @@ export class Scenes {
     for (const audience of this.#audience) this.#introduce(audience);
     await this.#publish(stopping);
     await this.#ends();
-    const log = (await Promise.all([...start].map(([pattern, from]) => this.#read(pattern, from)))).flat();
-    await this.#verdict(this.#notebook.take(), log.map(logged), await this.#deadLetters(start));
+    await this.#readAll(start);
+    this.#verdict(this.#notebook.take());
     this.scenes++;
   }
 
@@ -155,29 +154,39 @@ export class Scenes {
     }
   }
 
-  async #verdict(events: readonly HistoryEvent[], log: readonly LoggedMessage[], letters: readonly DeadLetter[]) {
-    const isWork = matcher(crew.pattern);
-    const offsets = log.filter(({ channel }) => isWork(channel)).map(({ offset }) => offset);
-    const finishers = this.#audience.map(({ process }) => process);
-    const work = new Map([[crew.options.group, offsets]]);
-    const found = [
-      ...check({ namespaces, events, log, finishers }),
-      ...checkGroups({ events, deadLetters: letters, work }),
-    ];
+  #verdict(history: readonly HistoryEvent[]): void {
+    const found = check(history, {
+      namespaces,
+      finishers: this.#audience.map(({ process }) => process),
+      durability: Object.fromEntries(namespaces.map((namespace) => [namespace, "disk"])),
+      groups: { [crew.options.group]: { pattern: crew.pattern, finished: true } },
+    });
     this.violations.push(...found.map((violation) => `scene ${this.scenes + 1}: ${violation}`));
-    const count = (op: string) => events.filter((event) => event.op === op && event.kind === "invoke").length;
-    this.checked.messages += log.length;
-    this.checked.deliveries += count("deliver");
+    const count = (op: string) => history.filter((event) => event.op === op && event.kind !== "info").length;
+    this.checked.messages += count("read");
+    this.checked.deliveries += count("deliver") / 2;
     this.checked.leases += count("lease");
   }
 
-  async #deadLetters(start: ReadonlyMap<Pattern, Position>): Promise<DeadLetter[]> {
-    const letters = await this.#read(crew.deadChannel as Pattern, start.get(">" as Pattern) as Position);
-    return letters.map(({ headers = {} }) => ({
-      group: headers["dogear-group"] as string,
-      about: Number(headers["dogear-offset"]) as Offset,
-      reason: headers["dogear-reason"] as string,
-    }));
+  /** What the scene has left in the log. */
+  async #readAll(start: ReadonlyMap<Pattern, Position>): Promise<void> {
+    const notes = this.#notebook.of("reader");
+    for (const [pattern, from] of start) {
+      for (const message of await this.#read(pattern, from)) {
+        const { epoch, offset, key } = message;
+        notes.write({ op: "read", kind: "ok", epoch, offset, key, ...content(message) });
+      }
+    }
+    const deadLetters = await this.#read(crew.deadChannel as Pattern, start.get(">" as Pattern) as Position);
+    for (const { headers = {} } of deadLetters) {
+      notes.write({
+        op: "read-dead",
+        kind: "ok",
+        group: headers["dogear-group"] as string,
+        about: Number(headers["dogear-offset"]) as Offset,
+        reason: headers["dogear-reason"] as string,
+      });
+    }
   }
 
   /** Where the log of each namespace ends, by the pattern of all that is in it. */
@@ -245,8 +254,4 @@ async function leave({ dogear, worker, done }: Hand): Promise<void> {
   await worker.leave();
   await done;
   await dogear.close();
-}
-
-function logged(message: Message): LoggedMessage {
-  return { epoch: message.epoch, offset: message.offset, ...content(message) };
 }

@@ -5,8 +5,7 @@
  * A posting is the first offset of a chunk. The open segment's index is kept in memory as chunks are appended; a
  * sealed segment's is written once and read back when first needed:
  *
- *     checksum of all that follows                                     u32
- *     version, bytes of the head                                       u32, u32
+ *     version, crc32 of all that follows, bytes of the head            u32, u32, u32
  *     head: the number of chunks, the lowest posting, and a row of
  *     each channel                                                     JSON
  *     of each channel its postings, as their distance from the lowest
@@ -16,7 +15,6 @@
  */
 import { crc32 } from "node:zlib";
 import { type Channel, isWildcard, matcher, type Offset, type Pattern } from "@dogear/shared";
-import { checked, withChecksum } from "./checksum.ts";
 import type { Chunk } from "./chunk.ts";
 import {
   chunkFrom,
@@ -39,7 +37,7 @@ interface Head {
 }
 
 const formatVersion = 3;
-const preambleBytes = 8;
+const preambleBytes = 12;
 
 /** Above this share of a segment's chunks, reading them all in a row beats picking them. */
 const selectiveShareMax = 0.25;
@@ -109,18 +107,16 @@ export class ChannelIndex {
     value.writeUInt32LE(text.length, 8);
     let at = preambleBytes + text.copy(value, preambleBytes);
     for (const entry of this.#entries) at = writeColumns(entry, value, at, base);
-    return withChecksum(value);
+    value.writeUInt32LE(crc32(value.subarray(8)), 4);
+    return value;
   }
 
-  /**
-   * Reads an index; `undefined` where it is damaged or of another format, and the segment must be read instead: one that is
-   * wrong would hide messages from those who select few.
-   */
-  static decode(stored: Buffer): ChannelIndex | undefined {
-    const value = checked(stored);
-    if (value?.readUInt32LE(0) !== formatVersion) return undefined;
-    let at = preambleBytes + value.readUInt32LE(4);
-    const { chunks, base, rows } = JSON.parse(value.toString("utf8", preambleBytes, at)) as Head;
+  /** Reads an index; `undefined` where it is of another format or damaged, and the segment must be read instead. */
+  static decode(value: Buffer): ChannelIndex | undefined {
+    const isWhole = value.length > preambleBytes && value.readUInt32LE(4) === crc32(value.subarray(8));
+    if (!isWhole || value.readUInt32LE(0) !== formatVersion) return undefined;
+    let at = preambleBytes + value.readUInt32LE(8);
+    const { chunks, base, rows, holes = [] } = JSON.parse(value.toString("utf8", preambleBytes, at)) as Head;
     const index = new ChannelIndex();
     index.#chunks = chunks;
     index.#holes = holes;

@@ -167,6 +167,7 @@ export class Segment {
     this.#sealed = false;
   }
 
+  /** What the log knew of producers; `undefined` where that is damaged, too, and the segments before tell it. */
   producers(): readonly ProducerRecord[] | undefined {
     const stored = this.#facts.getBinary("producers");
     const text = stored && checked("producers", stored);
