@@ -121,12 +121,15 @@ export class Ownership {
     if (released !== undefined) this.#known.set(what, { hub: undefined, about, version: released });
   }
 
-  /** Something is no more. */
+  /** Something is no more: nobody owns it, unless another hub does that is there. */
   async forget(what: string): Promise<void> {
+    // An earlier try may have failed, so what is stored decides.
+    await this.find(what);
+    const known = this.#known.get(what);
+    if (known === undefined || !(this.isMine(what) || this.isFree(what))) return;
     this.#mine.delete(what);
-    const version = this.#known.get(what)?.version;
-    this.#known.delete(what);
-    if (version !== undefined) await this.#parts.state.putAll([{ key: prefix + what, value: undefined, version }]);
+    await this.#parts.state.putAll([{ key: prefix + what, value: undefined, version: known.version }]);
+    if (this.#known.get(what) === known) this.#known.delete(what);
   }
 
   /** Learns of nothing any more. */

@@ -53,6 +53,28 @@ describe("the owner of a group", () => {
     expect(dead.messages.length).toBe(1);
   });
 
+  it("is forgotten where it has no group, also after the store failed to", async () => {
+    const several = new Several();
+    const [one, other] = [await several.begin(), await several.begin()];
+    const { state } = other.engine;
+    const putAll = state.putAll.bind(state);
+    const spy = vi.spyOn(state, "putAll");
+    // It becomes the owner, but can neither store the group nor let go of it again.
+    spy.mockImplementation(async (changes) => {
+      const [{ key, value } = { key: "", value: undefined }] = changes;
+      if (key.startsWith("group/") || value === undefined) throw new Error("There is no leader.");
+      return putAll(changes);
+    });
+    await expect(new TestMember("m").work(other.hub)).rejects.toThrow("There is no leader.");
+    await expect(new TestMember("m").work(one.hub)).rejects.toMatchObject({ code: "unavailable" });
+    spy.mockRestore();
+    await expect(new TestMember("m").work(one.hub)).rejects.toMatchObject({ code: "unavailable" });
+    const member = new TestMember("m");
+    await member.work(one.hub);
+    await publish(one.hub, "jobs.a", "first");
+    expect([...member.leased.values()]).toEqual(["first"]);
+  });
+
   it("is found again although the store failed when it went", async () => {
     const several = new Several();
     const [one, other] = [await several.begin(), await several.begin()];

@@ -273,7 +273,7 @@ export class Groups {
     const pattern = stored === undefined ? first?.pattern : patternOf(stored.value);
     if (pattern === undefined) {
       // Whoever owned it was stopped before it was stored, or after it was deleted.
-      if (ownership.isMine(owned + key) || ownership.isFree(owned + key)) await ownership.forget(owned + key);
+      await ownership.forget(owned + key);
       return undefined;
     }
     if ((await ownership.claim(owned + key, pattern)) !== peers.self) return undefined;
