@@ -36,7 +36,8 @@ async function publishOne(process: Process, draft: string): Promise<void> {
       const { epoch, offset, durability } = await dogear.publish(channel, data, options);
       world.recorder.tell(machine, { op: "publish", kind: "ok", draft, epoch, offset, durability });
     } else {
-      const { id } = await dogear.publish(channel, data, { ...options, delayMs });
+      const { id, due } = await dogear.publish(channel, data, { ...options, delayMs });
+      world.lastDue = Math.max(world.lastDue, due);
       world.recorder.tell(machine, { op: "schedule", kind: "ok", draft });
       if (timeline.chance(0.2)) await cancel(process, draft, id);
     }

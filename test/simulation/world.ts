@@ -65,6 +65,8 @@ export class World {
   readonly resubscribes: boolean;
   /** Until the load ends. */
   loading = true;
+  /** When the last of what was scheduled is due, by the clock of a hub that may be wrong. */
+  lastDue = 0;
   readonly #watch: Watch;
   readonly #mode: Mode;
   readonly #order: GroupPolicy["order"];
@@ -135,7 +137,8 @@ export class World {
   async #quiet(end: number): Promise<void> {
     const { timeline, recorder } = this;
     const { history } = recorder;
-    for (let seen = -1; seen !== history.length && timeline.now < end; ) {
+    const isDue = () => this.site.hubs.every(({ machine }) => machine === undefined || machine.now() >= this.lastDue);
+    for (let seen = -1; (seen !== history.length || !isDue()) && timeline.now < end; ) {
       seen = history.length;
       await timeline.runUntil(timeline.now + quietMs);
     }
