@@ -20,7 +20,7 @@ export default defineConfig({
   test: {
     // Processes, not threads: LMDB is native code, and a test that crashes should take nothing along but its file.
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
     // A process runs one file after another, so that what they import is loaded once. Each cleans up after itself.
     isolate: false,
     setupFiles: "test/support/clean.ts",

@@ -1,6 +1,6 @@
 /** Groups whose members sit on different hubs: one hub owns the group, and when it is gone another takes over. */
-import type { Offset } from "@dogear/shared";
-import { describe, expect, it } from "vitest";
+import { dogearError, type Offset } from "@dogear/shared";
+import { describe, expect, it, vi } from "vitest";
 import { settled } from "../support.ts";
 import { publish, Several, TestMember } from "./support.ts";
 
@@ -135,6 +135,25 @@ describe("a group of several hubs", () => {
     const { leases } = await here.work(two.hub, [1]);
     expect(leases.map(({ offset }) => offset)).toEqual([1]);
     expect(await two.hub.groups.allHere()).toHaveLength(1);
+  });
+
+  it("confirms no settlement that its owner could not store before it stopped (G10)", async () => {
+    const several = new Several();
+    const one = await several.begin();
+    const member = new TestMember("m", 1);
+    await member.work(one.hub);
+    await publish(one.hub, "jobs.a", 1);
+    const [fence = 0] = member.leased.keys();
+    const spy = vi.spyOn(one.engine.state, "putAll").mockRejectedValue(dogearError("unavailable"));
+    await member.ack();
+    await several.stop(one);
+    expect(member.settledFences).toEqual([]);
+    spy.mockRestore();
+    const two = await several.begin();
+    const again = new TestMember("m", 1);
+    const { leases } = await again.work(two.hub, [1]);
+    expect(leases).toMatchObject([{ offset: 1, deliveries: 1 }]);
+    expect(leases[0]?.fence).toBeGreaterThan(fence);
   });
 
   it("is operated from any hub", async () => {

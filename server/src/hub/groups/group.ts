@@ -51,8 +51,8 @@ export class Group implements Workplace {
   #shift: Shift;
   /** By member id. */
   readonly #ports = new Map<string, Port>();
-  /** What is to be said once what was decided so far is durable. */
-  #confirmations: (() => void)[] = [];
+  /** Called once it is known whether what was decided so far is durable, or will never be. */
+  #confirmations: ((isStored: boolean) => void)[] = [];
   readonly #departures = new Departures();
   readonly #rounds: Rounds;
   /** Not before then is it tried again to append dead letters, by the monotonic clock. */
@@ -154,7 +154,7 @@ export class Group implements Workplace {
     if (held.length === 0) return;
     // An extension changes nothing that is stored. But an owner that stood still must find out whether it still is one.
     if (settlement.outcome === "extend") this.#ledger.touch();
-    this.#confirm(() => port.settled(held));
+    this.#confirm((isStored) => isStored && port.settled(held));
   }
 
   async leave(port: Port, id: string, holding: readonly Offset[]): Promise<void> {
@@ -243,8 +243,7 @@ export class Group implements Workplace {
     await this.#stop("group-deleted");
     while (this.#shift.leases.dying.size > 0) await this.#shift.bury();
     await this.#ledger.erase();
-    this.#letGo();
-    for (const confirm of this.#confirmations.splice(0)) confirm();
+    this.#finish(true);
   }
 
   /** Another hub has taken it over: what happened here and was not stored has not happened. */
@@ -252,17 +251,21 @@ export class Group implements Workplace {
     if (this.#closed) return;
     await this.#stop("unavailable");
     await this.#shift.burials.stop();
-    for (const { resolve } of this.#departures.take(() => true)) resolve();
+    this.#finish(false);
   }
 
   /** Stores what it knows and stops. */
   async close(): Promise<void> {
     await this.#stop(undefined);
     await this.#shift.burials.stop();
-    // What is not stored is read, or comes, again.
-    await this.#ledger.flush().catch((error: unknown) => this.#say(error));
-    this.#letGo();
-    for (const confirm of this.#confirmations.splice(0)) confirm();
+    try {
+      await this.#ledger.flush();
+      this.#finish(true);
+    } catch (error) {
+      // What is not stored is read, or comes, again.
+      this.#say(error);
+      this.#finish(false);
+    }
   }
 
   /** There is something to do. */
@@ -311,7 +314,7 @@ export class Group implements Workplace {
       this.#confirmations.unshift(...confirmations);
       throw error;
     }
-    for (const confirm of confirmations) confirm();
+    for (const confirm of confirmations) confirm(true);
   }
 
   /** Stores what was decided, then sends what was leased. */
@@ -334,7 +337,7 @@ export class Group implements Workplace {
       this.#ports.get(id) !== port || this.#shift.leases.members.get(id)?.held.size === 0;
     for (const { port, id, resolve } of this.#departures.take(holdsNothing)) {
       this.detach(port, id);
-      this.#confirmations.push(resolve);
+      this.#confirmations.push(() => resolve());
     }
   }
 
@@ -343,9 +346,15 @@ export class Group implements Workplace {
     return this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
   }
 
-  #confirm(confirmation: () => void): void {
+  #confirm(confirmation: (isStored: boolean) => void): void {
     this.#confirmations.push(confirmation);
     this.wake();
+  }
+
+  /** Nothing more is decided here, nor stored. */
+  #finish(isStored: boolean): void {
+    for (const confirm of this.#confirmations.splice(0)) confirm(isStored);
+    for (const { resolve } of this.#departures.take(() => true)) resolve();
   }
 
   #lose(count: number, facts: Readonly<Record<string, unknown>>): void {
