@@ -11,15 +11,13 @@ import { Tail } from "../engine/tail.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { type Logger, weightOf } from "../runtime/logger.ts";
 import { Feed } from "./feed.ts";
+import { Routes } from "./routes.ts";
 
 /**
  * The newest stretch of the namespace that is kept: several pages, so that whoever has read one page too few finds the
  * rest here. For all feeds together, since a feed each would keep a chunk alive for the one message in it.
  */
 const recentBytesMax = 4 * 1_024 * 1_024;
-
-/** Channels whose feeds are remembered. */
-const routesMax = 100_000;
 
 /** Pause before a log that failed is followed again. */
 const refollowMs = 250;
@@ -41,9 +39,8 @@ export class Namespace {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #feeds = new Map<Pattern, Counted>();
-  /** The feeds with a wildcard that each channel seen lately goes to. Those without one are found by its name. */
-  readonly #routes = new Map<Channel, readonly Feed[]>();
-  readonly #wildcards = new Map<Pattern, Feed>();
+  /** The feeds with a wildcard. Those without one are found by the name of the channel. */
+  readonly #wildcards = new Routes<Feed>();
   /** What was read of the log since it is being followed. */
   #recent = new Tail(0 as Offset, recentBytesMax);
   #following: { readonly ready: Promise<void>; readonly stop: AbortController } | undefined;
@@ -66,10 +63,7 @@ export class Namespace {
     if (counted === undefined) {
       counted = { feed: new Feed(pattern, this.#recent, this.#clock), uses: 0 };
       this.#feeds.set(pattern, counted);
-      if (isWildcard(pattern)) {
-        this.#wildcards.set(pattern, counted.feed);
-        this.#routes.clear();
-      }
+      if (isWildcard(pattern)) this.#wildcards.set(pattern, counted.feed);
     }
     counted.uses++;
     return counted.feed;
@@ -79,7 +73,7 @@ export class Namespace {
     const counted = this.#feeds.get(pattern);
     if (counted === undefined || --counted.uses > 0) return;
     this.#feeds.delete(pattern);
-    if (this.#wildcards.delete(pattern)) this.#routes.clear();
+    if (isWildcard(pattern)) this.#wildcards.delete(pattern);
     if (this.#feeds.size === 0) this.stop();
   }
 
@@ -143,16 +137,6 @@ export class Namespace {
   *#feedsOf(channel: Channel): Generator<Feed> {
     const named = this.#feeds.get(channel as string as Pattern);
     if (named !== undefined) yield named.feed;
-    yield* this.#wildcardFeedsOf(channel);
-  }
-
-  #wildcardFeedsOf(channel: Channel): readonly Feed[] {
-    let feeds = this.#routes.get(channel);
-    if (feeds === undefined) {
-      feeds = [...this.#wildcards.values()].filter((feed) => feed.matches(channel));
-      if (this.#routes.size >= routesMax) this.#routes.clear();
-      this.#routes.set(channel, feeds);
-    }
-    return feeds;
+    if (!this.#wildcards.isEmpty) yield* this.#wildcards.find(channel);
   }
 }
