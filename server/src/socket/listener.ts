@@ -36,6 +36,12 @@ export interface ListenerParts {
 /** Sessions are asked to come back spread over this long, a little for each. */
 const drainSpreadMs = { perSession: 1, min: 500, max: 30_000 } as const;
 
+/**
+ * Connections that may wait to be accepted; the kernel takes fewer where it is set to (`net.core.somaxconn`). Where all clients
+ * come back together, one that finds no room tries again after a second, then two, then four.
+ */
+const backlog = 65_535;
+
 /** Connections beyond those that are let in, so that the others can be told why they are not. */
 const refusedMax = 1_000;
 
@@ -89,7 +95,7 @@ export class Listener {
     const { host, port } = this.#parts;
     await new Promise<void>((resolve, reject) => {
       this.#http.once("error", reject);
-      this.#http.listen(port, host, resolve);
+      this.#http.listen({ port, host, backlog }, resolve);
     });
     return (this.#http.address() as AddressInfo).port;
   }
