@@ -173,6 +173,57 @@ describe("a failure for now", () => {
     expect(await append(3, a)).toEqual({ offset: 3, duplicate: false });
   });
 
+  it("that is none, because only the answer was lost, is known as such when a repeat was answered (P-25, P-26)", async () => {
+    const first = failing(append(1, a));
+    const repeat = append(1, a);
+    await settled();
+    await logA.lose(dogearError("unavailable"));
+    expect(await first).toBe("unavailable");
+    await logA.release();
+    expect(await repeat).toEqual({ offset: 1, duplicate: true });
+    logA.holding = false;
+    // The client has its answer for 1, over another connection, and does not send it again.
+    expect(await append(2, a)).toEqual({ offset: 2, duplicate: false });
+  });
+
+  it("is one also of a repeat whose id somebody else has used (P-26, P-29)", async () => {
+    const identified = drafts(1).map((draft) => ({ ...draft, id: "x" }));
+    const other = Sequencer.begin("q").append(1, a, identified);
+    const first = failing(sequencer.append(1, a, identified));
+    const repeat = sequencer.append(1, a, identified);
+    await settled();
+    await logA.release();
+    expect(await other).toEqual([{ offset: 1, duplicate: false }]);
+    await logA.fail(full());
+    expect(await first).toBe("disk-full");
+    await logA.release();
+    expect(await repeat).toEqual([outOfOrder]);
+    logA.holding = false;
+    expect(await sequencer.append(1, a, identified)).toEqual([{ offset: 1, duplicate: true }]);
+    expect(await append(2, a)).toEqual({ offset: 2, duplicate: false });
+  });
+
+  it("of a repeat is not that of what came with it, which is answered when its own result is known", async () => {
+    const first = append(1, a);
+    await settled();
+    let answered = false;
+    const run = failing(sequencer.append(1, a, drafts(2))).finally(() => {
+      answered = true;
+    });
+    await settled();
+    await logA.release();
+    expect(await first).toEqual({ offset: 1, duplicate: false });
+    await logA.fail(full());
+    expect(answered).toBe(false);
+    await logA.release();
+    expect(await run).toBe("disk-full");
+    logA.holding = false;
+    expect(await sequencer.append(1, a, drafts(2))).toEqual([
+      { offset: 1, duplicate: true },
+      { offset: 2, duplicate: true },
+    ]);
+  });
+
   it("is a failure for now also of a repeat that came meanwhile (P-26, P-29)", async () => {
     const first = failing(append(1, a));
     const repeat = append(1, a);

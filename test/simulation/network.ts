@@ -38,7 +38,7 @@ const highWaterBytes = 1_024;
 export class Network {
   readonly timeline: Timeline;
   weather: Weather = { ...fair };
-  /** Told how much each connection has buffered at a hub, whenever it grows. */
+  /** Told how much a connection has buffered at a hub when more is sent, which may be of any size. */
   onBuffered: (hub: string, bytes: number) => void = () => {};
   /** Told of everything that arrives. */
   readonly watch: Watch;
@@ -171,9 +171,9 @@ export class Link {
   #sendToClient(frame: Frame): void {
     const { length } = frame;
     const text = payloadOf(frame);
+    this.#network.onBuffered((this.#door as Door).machine.name, this.#buffered);
     this.#buffered += length;
     this.#wasHigh ||= this.#buffered >= highWaterBytes;
-    this.#network.onBuffered((this.#door as Door).machine.name, this.#buffered);
     this.#toClient.push(
       () => {
         this.#sent(length);

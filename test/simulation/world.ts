@@ -182,5 +182,5 @@ export class World {
   }
 }
 
-/** What a hub may hold for one connection: what its outbox may, the frame that was the last to fit, and answers. */
+/** What a hub may hold for one connection when it sends more: what its outbox may, and answers. */
 const bytesMax = 2 * limits.outboxBytesMax + 1_024;

@@ -95,11 +95,13 @@ export class Sequencer {
     const repeated = Math.min(drafts.length, this.#next - first);
     if (repeated === drafts.length) return this.#enqueue(first, namespace, drafts, true);
     if (repeated > 0) {
-      const [repeats, rest] = await Promise.all([
+      const both = [
         this.#enqueue(first, namespace, drafts.slice(0, repeated), true),
         this.append(first + repeated, namespace, drafts.slice(repeated)),
-      ]);
-      return [...repeats, ...rest];
+      ];
+      // Nothing is said to have failed while it is on its way.
+      await Promise.allSettled(both);
+      return (await Promise.all(both)).flat();
     }
     this.#advance(first + drafts.length);
     return this.#enqueue(first, namespace, drafts, false);
@@ -179,6 +181,9 @@ export class Sequencer {
   ): Promise<readonly Appended[]> {
     try {
       const answers = await namespace.log.append(this.#numbered(first, drafts, "repeat"));
+      const found = answers.findLastIndex((answer) => "offset" in answer);
+      // It may have been taken back because nobody knew.
+      if (found >= 0) this.#taken(first + found, namespace);
       return answers.map((answer, i) => ("refused" in answer && first + i >= setback.lowest ? outOfOrder : answer));
     } finally {
       this.#setbacks.delete(setback);
