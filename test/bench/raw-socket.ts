@@ -7,11 +7,14 @@ import { connect, type Socket } from "node:net";
 const emptyMask = Buffer.alloc(4);
 
 export class RawSocket {
-  /** Takes the payload of each text frame; the buffer is valid until it returns. */
+  /** Takes the payload of each text or binary frame; the buffer is valid until it returns. */
   onMessage: (payload: Buffer) => void = () => {};
   onClose: () => void = () => {};
   readonly #socket: Socket;
-  #rest: Buffer = Buffer.alloc(0);
+  /** The beginning of a frame, in pieces, and how long the frame is, where that is known. */
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #wanted = 0;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -21,7 +24,7 @@ export class RawSocket {
 
   /** Opens a connection from one of the loopback addresses, because one address has too few ports. */
   static open(url: string, subprotocol?: string, localAddress?: string): Promise<RawSocket> {
-    const { hostname, port } = new URL(url);
+    const { hostname, port, pathname, search } = new URL(url);
     const socket = connect({
       host: hostname,
       port: Number(port),
@@ -30,7 +33,7 @@ export class RawSocket {
     });
     const offered = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
     socket.write(
-      `GET / HTTP/1.1\r\nHost: ${hostname}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${offered}\r\n`,
+      `GET ${pathname}${search} HTTP/1.1\r\nHost: ${hostname}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${offered}\r\n`,
     );
     const raw = new RawSocket(socket);
     return new Promise((resolve, reject) => {
@@ -50,13 +53,13 @@ export class RawSocket {
     });
   }
 
-  /** Sends a text frame. A client must mask; a mask of zeros leaves the text as it is. */
-  send(text: string): void {
-    const payload = Buffer.from(text);
+  /** Sends a frame: text, or binary what is bytes. A client must mask; a mask of zeros leaves the payload as it is. */
+  send(data: string | Buffer): void {
+    const payload = typeof data === "string" ? Buffer.from(data) : data;
     const { length } = payload;
     const size = length < 126 ? 2 : length < 65_536 ? 4 : 10;
     const header = Buffer.alloc(size);
-    header[0] = 0x81;
+    header[0] = typeof data === "string" ? 0x81 : 0x82;
     if (size === 2) header[1] = 0x80 | length;
     else if (size === 4) {
       header[1] = 0x80 | 126;
@@ -82,7 +85,15 @@ export class RawSocket {
   }
 
   #read(data: Buffer): void {
-    const bytes = this.#rest.length === 0 ? data : Buffer.concat([this.#rest, data]);
+    if (this.#waiting.length > 0) {
+      this.#waiting.push(data);
+      this.#waitingBytes += data.length;
+      // A large frame comes in many pieces, which are joined once.
+      if (this.#waitingBytes < this.#wanted) return;
+    }
+    const bytes = this.#waiting.length > 0 ? Buffer.concat(this.#waiting) : data;
+    this.#waiting = [];
+    this.#wanted = 0;
     let at = 0;
     while (at + 2 <= bytes.length) {
       const short = (bytes[at + 1] as number) & 0x7f;
@@ -90,10 +101,16 @@ export class RawSocket {
       if (at + header > bytes.length) break;
       const length =
         header === 2 ? short : header === 4 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
-      if (at + header + length > bytes.length) break;
-      if (((bytes[at] as number) & 0x0f) === 1) this.onMessage(bytes.subarray(at + header, at + header + length));
+      if (at + header + length > bytes.length) {
+        this.#wanted = header + length;
+        break;
+      }
+      const kind = (bytes[at] as number) & 0x0f;
+      if (kind === 1 || kind === 2) this.onMessage(bytes.subarray(at + header, at + header + length));
       at += header + length;
     }
-    this.#rest = at === bytes.length ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at));
+    if (at === bytes.length) return;
+    this.#waiting = [Buffer.from(bytes.subarray(at))];
+    this.#waitingBytes = bytes.length - at;
   }
 }
