@@ -8,10 +8,12 @@
  * In fan-out a message costs once and each delivery of it costs: two numbers of connections tell the two apart.
  */
 import { parseArgs } from "node:util";
+import { bench } from "./bench.ts";
 import type { Figure } from "./figures.ts";
-import { medians } from "./figures.ts";
-import { absence, type SystemName, start } from "./systems.ts";
-import { workloads } from "./workloads.ts";
+import type { System } from "./system.ts";
+import { dogear, dogearJetstream } from "./systems/dogear.ts";
+import { fanOut } from "./workloads/fan-out.ts";
+import { workloads } from "./workloads/index.ts";
 
 const { values } = parseArgs({
   options: {
@@ -45,7 +47,7 @@ interface Cost {
 /** What was found, by workload. */
 const measured = new Map<string, readonly Figure[]>();
 
-const engine: SystemName = absence("dogear-jetstream") === undefined ? "dogear-jetstream" : "dogear";
+const engine: System = dogearJetstream.absence() === undefined ? dogearJetstream : dogear;
 
 const connection = await measure("idle", engine, "KB/connection");
 const few = await measure("fan-out-10", engine, "CPU s/million");
@@ -54,7 +56,7 @@ const fannedOut = (few.value - more.value) / (1 / 10 - 1 / 100);
 const delivery: Cost = {
   ...more,
   value: more.value - fannedOut / 100,
-  row: `fan-out-10 and -100, ${engine}, CPU s/million`,
+  row: `fan-out-10 and -100, ${engine.name}, CPU s/million`,
 };
 const published = await measure("publish-256", engine, "CPU s/million");
 const publishing = await measure("publish-4096", engine, "acks/s");
@@ -72,26 +74,27 @@ console.log(
     `measured ${found.value.toFixed(2)}, ${(found.value / predicted).toFixed(2)} of it.`,
 );
 
-async function measure(name: string, system: SystemName, metric: string): Promise<Cost> {
+async function measure(name: string, system: System, metric: string): Promise<Cost> {
   const found = measured.get(name) ?? (await run(name, system));
   measured.set(name, found);
-  const figure = found.find((one) => one.metric === metric) as Figure;
-  return { of: name, value: figure.value, unit: figure.unit, row: `${name}, ${system}, ${metric}` };
+  const figure = found.find((one) => one.metric === metric);
+  if (figure === undefined) throw new Error(`${name} on ${system.name} did not find ${metric}.`);
+  return { of: name, value: figure.value, unit: figure.unit, row: `${name}, ${system.name}, ${metric}` };
 }
 
-async function run(name: string, system: SystemName): Promise<readonly Figure[]> {
-  const workload = workloads.find((one) => one.name === name);
+async function run(name: string, system: System): Promise<readonly Figure[]> {
+  const workload = [...workloads, fanOut(100)].find((one) => one.name === name);
   if (workload === undefined) throw new Error(`There is no workload ${name}.`);
-  const results = [];
-  for (let run = 0; run < 3; run++) {
-    const running = await start(system);
-    try {
-      results.push(await workload.run(running));
-    } finally {
-      await running.stop();
-    }
-  }
-  return medians(name, system, results);
+  const plan = {
+    workloads: [workload],
+    systems: [system],
+    absent: [],
+    limits: [],
+    runs: 3,
+    full: false,
+    say: () => {},
+  };
+  return (await bench(plan)).figures;
 }
 
 function asRow({ value, unit, row }: Cost): readonly string[] {

@@ -1,61 +1,73 @@
 /**
- * The benchmark: `npm run bench -- [--only publish-256,idle] [--systems dogear,ws] [--runs 3] [--json]`.
+ * The benchmark: `npm run bench -- [--only publish-256,idle] [--systems dogear,ws] [--runs 3] [--full] [--json] [--report file.html]`.
  *
- * Server and generator are separate processes. Workloads and systems are interleaved run by run, figures are medians,
- * and a run in which anything was lost, repeated or out of order fails instead of counting.
+ * Servers and generator are separate processes. Limits, workloads and systems are interleaved run by run; figures are
+ * medians with their spread; a row in which anything was lost, repeated or out of order is void. `--report` writes a page
+ * with plots, and beside it what it was made of, a line of JSON each; `--from` makes the page of such lines again.
  */
-import { cpus } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { type Figure, medians, type Result, table } from "./figures.ts";
-import { absence, type SystemName, start, systemNames } from "./systems.ts";
-import { type Workload, workloads } from "./workloads.ts";
+import { bench, type Report, rowsOf } from "./bench.ts";
+import { table } from "./figures.ts";
+import { limits } from "./limits/index.ts";
+import { html, lines, parse } from "./report.ts";
+import { systemNames } from "./system.ts";
+import { systems } from "./systems/index.ts";
+import { workloads } from "./workloads/index.ts";
 
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
     systems: { type: "string" },
     runs: { type: "string", default: "3" },
+    full: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    report: { type: "string" },
+    from: { type: "string" },
   },
 });
-const only = values.only?.split(",");
-const absent = systemNames.flatMap((system) => {
-  const why = absence(system);
-  return why === undefined ? [] : [{ system, why }];
-});
-for (const { system, why } of absent) console.error(`Without ${system}: ${why}.`);
-const systems = (values.systems?.split(",") ?? systemNames).filter((name) =>
-  absent.every(({ system }) => system !== name),
-);
+const report = values.from === undefined ? await measure() : parse(readFileSync(values.from, "utf8"));
+if (values.json) for (const figure of report.figures) console.log(JSON.stringify(figure));
+else console.log(`\n${report.about.machine}\n\n${table(report.figures)}`);
+if (values.report !== undefined) {
+  writeFileSync(values.report, html(report));
+  if (values.from === undefined) writeFileSync(values.report.replace(/\.html$/, ".jsonl"), lines(report));
+}
 
-const rows = workloads
-  .filter(({ name }) => only?.includes(name) ?? true)
-  .flatMap((workload) =>
-    workload.systems
-      .filter((system) => systems.includes(system))
-      .map((system) => ({ workload, system, results: [] as Result[] })),
+async function measure(): Promise<Report> {
+  const wanted = chosen("systems", values.systems, systemNames);
+  const only = chosen(
+    "only",
+    values.only,
+    workloads.map(({ name }) => name),
   );
-if (rows.length === 0) {
-  const names = workloads.map(({ name }) => name).join(", ");
-  console.error(`Nothing to measure. Workloads: ${names}; systems: ${systemNames.join(", ")}.`);
+  const candidates = wanted.map((name) => {
+    const system = systems.find((one) => one.name === name);
+    return { name, system, why: system === undefined ? "it is not part of this benchmark" : system.absence() };
+  });
+  const absent = candidates.flatMap(({ name, why }) => (why === undefined ? [] : [{ name, why }]));
+  for (const { name, why } of absent) console.error(`Without ${name}: ${why}.`);
+  const plan = {
+    workloads: workloads.filter(({ name }) => only.includes(name)),
+    systems: candidates.flatMap(({ system, why }) => (system === undefined || why !== undefined ? [] : [system])),
+    absent,
+    limits,
+    runs: Number(values.runs),
+    full: values.full,
+    say: (what: string) => console.error(what),
+  };
+  if (rowsOf(plan).length === 0) fail("Nothing to measure: none of these systems has any of these workloads.");
+  return bench(plan);
+}
+
+function chosen(option: string, value: string | undefined, names: readonly string[]): readonly string[] {
+  const asked = value?.split(",") ?? names;
+  const unknown = asked.filter((name) => !names.includes(name));
+  if (unknown.length > 0) fail(`--${option} does not know ${unknown.join(", ")}; it knows ${names.join(", ")}.`);
+  return asked;
+}
+
+function fail(why: string): never {
+  console.error(why);
   process.exit(64);
-}
-
-for (let run = 1; run <= Number(values.runs); run++) {
-  for (const { workload, system, results } of rows) {
-    if (!values.json) console.error(`run ${run}: ${workload.name} on ${system}: ${workload.says}`);
-    results.push(await measure(workload, system));
-  }
-}
-const figures: Figure[] = rows.flatMap(({ workload, system, results }) => medians(workload.name, system, results));
-if (values.json) for (const figure of figures) console.log(JSON.stringify(figure));
-else console.log(`\n${cpus().length} cores, ${cpus()[0]?.model}, Node ${process.version}\n\n${table(figures)}`);
-
-async function measure(workload: Workload, system: SystemName): Promise<Result> {
-  const running = await start(system);
-  try {
-    return await workload.run(running);
-  } finally {
-    await running.stop();
-  }
 }

@@ -1,18 +1,10 @@
 /** Small instruments. */
 import { type Dirent, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { performance } from "node:perf_hooks";
+import { createHistogram, monitorEventLoopDelay, performance, type RecordableHistogram } from "node:perf_hooks";
+import { generatorCpu, type Result } from "./figures.ts";
 
 export const seconds = (s: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, s * 1_000));
-
-/** How much something grows per second over a stretch of time, after a warm-up. */
-export async function rate(count: () => number, warmUpS: number, measureS: number): Promise<number> {
-  await seconds(warmUpS);
-  const from = count();
-  const start = performance.now();
-  await seconds(measureS);
-  return ((count() - from) / (performance.now() - start)) * 1_000;
-}
 
 /** Resolves once a condition holds; asked every few milliseconds. */
 export async function until(condition: () => boolean, what: string, limitS = 60): Promise<void> {
@@ -23,48 +15,112 @@ export async function until(condition: () => boolean, what: string, limitS = 60)
   }
 }
 
-/** What a share of the values does not exceed. */
-class Distribution {
-  readonly #values: number[] = [];
+/** Times in milliseconds: what a share of them does not exceed. */
+export class Distribution {
+  readonly #histogram: RecordableHistogram = createHistogram({ lowest: 1, highest: 3.6e12, figures: 3 });
 
-  add(value: number): void {
-    this.#values.push(value);
+  add(ms: number): void {
+    this.#histogram.record(Math.max(1, Math.round(ms * 1e6)));
+  }
+
+  get count(): number {
+    return this.#histogram.count;
   }
 
   at(share: number): number {
-    const sorted = this.#values.sort((a, b) => a - b);
-    return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+    return this.#histogram.percentile(share * 100) / 1e6;
   }
 }
 
-/** How long messages take, each from when it was to be sent: what waits behind something slow counts as late. */
-export class Times {
-  readonly acknowledged: Distribution = new Distribution();
-  readonly delivered: Distribution = new Distribution();
-  readonly #intended: number[] = [];
+/**
+ * Sends so many a second at times fixed beforehand, whatever becomes of what it sent, and remembers those times: what waits
+ * behind something slow counts as late. Message `n` is the `n`th that is sent, after those that were sent before.
+ */
+export class Schedule {
+  readonly #perSecond: number;
+  readonly #seconds: number;
+  readonly #sentBefore: number;
+  #start = 0;
 
-  toSendAt(time: number): void {
-    this.#intended.push(time);
+  constructor(perSecond: number, seconds: number, sentBefore = 0) {
+    this.#perSecond = perSecond;
+    this.#seconds = seconds;
+    this.#sentBefore = sentBefore;
   }
 
-  wasAcknowledged(index: number): void {
-    this.acknowledged.add(performance.now() - (this.#intended[index] as number));
+  /** What is due is sent together, as timers are no finer than a millisecond. */
+  async run(send: (count: number) => void, signal?: AbortSignal): Promise<void> {
+    const all = Math.floor(this.#perSecond * this.#seconds);
+    this.#start = performance.now() + 10;
+    for (let sent = 0; sent < all && !signal?.aborted; ) {
+      const due = Math.min(all, Math.floor(((performance.now() - this.#start) / 1_000) * this.#perSecond));
+      if (due > sent) send(due - sent);
+      sent = Math.max(sent, due);
+      await seconds(0.001);
+    }
   }
 
-  wasDelivered(index: number): void {
-    this.delivered.add(performance.now() - (this.#intended[index] as number));
+  /** How long ago message `n` was to be sent. */
+  since(number: number): number {
+    return performance.now() - this.#timeOf(number - this.#sentBefore);
+  }
+
+  #timeOf(nth: number): number {
+    return this.#start + (nth * 1_000) / this.#perSecond;
   }
 }
 
-/** Calls so many times a second, whatever becomes of the calls, for four seconds. */
-export async function paced(perSecond: number, times: Times, send: () => void): Promise<void> {
+/** What a stretch of a run cost the system, and how busy the generator was, which is this process. */
+export class Load {
+  readonly #pids: readonly number[];
+  readonly #cpu: number;
+  readonly #own = process.cpuUsage();
+  readonly #start: number = performance.now();
+  readonly #lag = monitorEventLoopDelay({ resolution: lagResolutionMs });
+
+  constructor(pids: readonly number[]) {
+    this.#pids = pids;
+    this.#cpu = this.#cpuOf(pids);
+    this.#lag.enable();
+  }
+
+  /** The figures that stand beside every other, for so many messages or deliveries. */
+  end(count: number): Result {
+    const elapsedMs = performance.now() - this.#start;
+    const cpu = this.#cpuOf(this.#pids) - this.#cpu;
+    const own = process.cpuUsage(this.#own);
+    this.#lag.disable();
+    const resident = this.#pids.reduce((sum, pid) => sum + residentBytes(pid), 0);
+    return {
+      "CPU s/million": { value: (cpu / count) * 1e6, unit: "s" },
+      "server CPU %": { value: (cpu / elapsedMs) * 1e5, unit: "%" },
+      "server MB": { value: resident / 2 ** 20, unit: "MB" },
+      [generatorCpu]: { value: ((own.user + own.system) / 1_000 / elapsedMs) * 100, unit: "%" },
+      "generator lag p99 ms": { value: Math.max(0, this.#lag.percentile(99) / 1e6 - lagResolutionMs), unit: "ms" },
+    };
+  }
+
+  #cpuOf(pids: readonly number[]): number {
+    return pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  }
+}
+
+const lagResolutionMs = 5;
+
+/** How much something grows per second over a stretch of time after a warm-up, and what that costs. */
+export async function measured(
+  pids: readonly number[],
+  count: () => number,
+  [warmUpS, measureS]: readonly [number, number],
+  done: () => boolean = () => false,
+): Promise<{ readonly perSecond: number; readonly load: Result }> {
+  await seconds(warmUpS);
+  const load = new Load(pids);
+  const from = count();
   const start = performance.now();
-  for (let i = 0; i < 4 * perSecond; i++) {
-    const intended = start + (i * 1_000) / perSecond;
-    while (performance.now() < intended) await seconds(0.001);
-    times.toSendAt(intended);
-    send();
-  }
+  while (performance.now() - start < measureS * 1_000 && !done()) await seconds(0.01);
+  const counted = count() - from;
+  return { perSecond: (counted / (performance.now() - start)) * 1_000, load: load.end(counted) };
 }
 
 /** Resident memory of a process, in bytes. */

@@ -29,19 +29,33 @@ export function numberAt(bytes: Buffer, at: number): number {
   return number;
 }
 
-/**
- * Calls for each message in a frame. The mark is what stands before each number; it must not occur elsewhere. Messages are nearly all
- * of one length, so the next mark is looked for where that length says, and searched for only if it is not there.
- */
+/** Calls with the number of each message in a frame. The mark is what stands before each, and nowhere else. */
 export function eachNumber(bytes: Buffer, mark: Buffer, take: (number: number) => void): void {
-  let at = bytes.indexOf(mark);
+  eachMark(bytes, mark, (at) => take(numberAt(bytes, at)));
+}
+
+/**
+ * Calls with the place after each mark. What is between two marks is nearly always as long as between the two before, so
+ * the next is looked for there, and searched for only where it is not.
+ */
+export function eachMark(bytes: Buffer, mark: Buffer, take: (at: number) => void): void {
   let length = 0;
-  while (at >= 0) {
-    take(numberAt(bytes, at + mark.length));
+  for (let at = bytes.indexOf(mark); at >= 0; ) {
+    take(at + mark.length);
     const guess = at + length;
-    const next = length > 0 && isAt(bytes, mark, guess) ? guess : bytes.indexOf(mark, at + mark.length + numberDigits);
+    const next = length > 0 && isAt(bytes, mark, guess) ? guess : bytes.indexOf(mark, at + mark.length);
     length = next - at;
     at = next;
+  }
+}
+
+/** The digits that begin here, as many as there are. */
+export function digitsAt(bytes: Buffer, at: number): number {
+  let number = 0;
+  for (let i = at; ; i++) {
+    const digit = (bytes[i] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) return number;
+    number = number * 10 + digit;
   }
 }
 

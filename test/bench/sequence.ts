@@ -9,24 +9,24 @@ export class Sequence {
   received = 0;
   /** The first thing that was wrong. */
   fault: string | undefined;
-  readonly #channels: number;
+  readonly channels: number;
   readonly #late: boolean;
   /** The number to come next, by channel; undefined where any will do. */
   readonly #next: (number | undefined)[] = [];
 
   /** Begins with the first message there is, unless it is `late`. */
   constructor({ channels = 1, late = false }: { readonly channels?: number; readonly late?: boolean } = {}) {
-    this.#channels = channels;
+    this.channels = channels;
     this.#late = late;
   }
 
   take(number: number): void {
     this.received++;
-    const channel = this.#channels === 1 ? 0 : number % this.#channels;
-    const next = this.#next[channel] ?? (this.#late ? number : channel || this.#channels);
+    const channel = this.channels === 1 ? 0 : number % this.channels;
+    const next = this.#next[channel] ?? (this.#late ? number : channel || this.channels);
     // Also if it is no number at all.
     if (number !== next) this.#wrong(number, next);
-    this.#next[channel] = number + this.#channels;
+    this.#next[channel] = number + this.channels;
   }
 
   /** A run of one channel that was looked at before, for another subscriber that was sent the same bytes. */
@@ -34,7 +34,7 @@ export class Sequence {
     if (count === 0) return;
     this.take(first);
     this.received += count - 1;
-    this.#next[this.#channels === 1 ? 0 : first % this.#channels] = first + count * this.#channels;
+    this.#next[this.channels === 1 ? 0 : first % this.channels] = first + count * this.channels;
   }
 
   #wrong(number: number, next: number): void {

@@ -83,6 +83,8 @@ export interface Client {
   subscriber(options: SubscriberOptions): Promise<Subscriber>;
   /** Where the system has groups. Resolves once the member may be given messages. */
   worker?(options: WorkerOptions): Promise<Worker>;
+  /** Reads so many messages, from the first, by the library that its users use, decoded and handed to a handler. */
+  readByLibrary?(channel: string, count: number): Promise<void>;
 }
 
 export interface PublisherOptions {

@@ -1,0 +1,64 @@
+/** One publisher, and as many connections as wanted with one subscription each. */
+import type { Result } from "../figures.ts";
+import { fanOutLimit } from "../limits/fan-out.ts";
+import { Distribution, measured, Schedule } from "../measure.ts";
+import type { Publisher } from "../system.ts";
+import { close, onwards, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
+
+const bytes = 100;
+/** Of more connections, only so many are asked when a message came; they are spread evenly, the last one included. */
+const timedConnections = 100;
+
+export const fanOut = (connections: number): Workload => {
+  const limit = fanOutLimit(connections);
+  const inFlight = connections <= 10 ? 4_096 : connections <= 1_000 ? 1_024 : 256;
+  return {
+    name: `fan-out-${connections}`,
+    says: `one publisher, ${connections} connections with one subscription each, ${bytes} bytes, ${inFlight} not yet with the last of them; then at half that rate`,
+    needs: [],
+    limits: [limit],
+    async run(stage) {
+      const all = await seats(stage, connections, () => ({ channel: "bench.fan-out", from: "latest" }));
+      const { client, pids } = stage.running;
+      const publisher = await client.publisher({
+        name: "publisher",
+        channel: () => "bench.fan-out",
+        bytes,
+        inFlight: 0,
+      });
+      const { subscriber: last } = all.at(-1) as Seat;
+      const more = onwards(publisher);
+      last.onProgress = (_, count) => more(count);
+      publisher.sendMore(inFlight);
+      const { perSecond, load } = await measured(pids, () => received(all), [0.7, 2]);
+      last.onProgress = () => {};
+      await settle(stage, publisher, all, publisher.sent * connections);
+      const behind = all.reduce((sum, { subscriber }) => sum + (subscriber.behind ?? 0), 0);
+      const half = await atHalf(stage, all, publisher, perSecond / connections / 2);
+      close(all, publisher);
+      return {
+        "deliveries/s": { value: perSecond, unit: "deliveries/s", of: limit },
+        ...load,
+        "fell behind": { value: behind, unit: "times" },
+        ...half,
+      };
+    },
+  };
+};
+
+async function atHalf(stage: Stage, all: readonly Seat[], publisher: Publisher, perSecond: number): Promise<Result> {
+  const schedule = new Schedule(perSecond, 1.2, publisher.sent);
+  const delivered = new Distribution();
+  const step = Math.max(1, Math.floor(all.length / timedConnections));
+  for (let i = all.length - 1; i >= 0; i -= step) {
+    (all[i] as Seat).subscriber.onProgress = (first, count) => {
+      for (let number = first; number < first + count; number++) delivered.add(schedule.since(number));
+    };
+  }
+  await schedule.run((count) => publisher.sendMore(count));
+  await settle(stage, publisher, all, publisher.sent * all.length);
+  return {
+    "p50 ms, delivered at half load": { value: delivered.at(0.5), unit: "ms" },
+    "p99 ms, delivered at half load": { value: delivered.at(0.99), unit: "ms" },
+  };
+}
