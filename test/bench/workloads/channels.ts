@@ -2,7 +2,8 @@
 import type { Result } from "../figures.ts";
 import { measured } from "../measure.ts";
 import { Sequence } from "../sequence.ts";
-import { close, onwards, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
+import { Loop } from "./loop.ts";
+import { close, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
 
 const bytes = 100;
 const inFlight = 1_024;
@@ -16,19 +17,18 @@ async function run(
 ): Promise<Result> {
   const { client, pids } = stage.running;
   const publisher = await client.publisher({ name: "publisher", channel, bytes, inFlight: 0 });
-  const more = onwards(publisher);
+  const loop = new Loop(publisher, inFlight);
   let [delivered, replaced] = [0, 0];
   const onProgress = (_: number, count: number) => {
     delivered += count;
     const done = Math.floor(delivered / copies) - replaced;
     if (done === 0) return;
     replaced += done;
-    more(done);
+    loop.arrived(done);
   };
   for (const { subscriber } of all) subscriber.onProgress = onProgress;
-  publisher.sendMore(inFlight);
   const { perSecond, load } = await measured(pids, () => received(all), [1, 3]);
-  for (const { subscriber } of all) subscriber.onProgress = () => {};
+  loop.stop();
   await settle(stage, publisher, all, publisher.sent * copies);
   close(all, publisher);
   return { "deliveries/s": { value: perSecond, unit: "deliveries/s" }, ...load };

@@ -3,7 +3,8 @@ import type { Result } from "../figures.ts";
 import { fanOutLimit } from "../limits/fan-out.ts";
 import { Distribution, measured, Schedule } from "../measure.ts";
 import type { Publisher } from "../system.ts";
-import { close, onwards, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
+import { firstInFlight, Loop } from "./loop.ts";
+import { close, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
 
 const bytes = 100;
 /** Of more connections, only so many are asked when a message came; they are spread evenly, the last one included. */
@@ -11,10 +12,9 @@ const timedConnections = 100;
 
 export const fanOut = (connections: number): Workload => {
   const limit = fanOutLimit(connections);
-  const inFlight = connections <= 10 ? 4_096 : connections <= 1_000 ? 1_024 : 256;
   return {
     name: `fan-out-${connections}`,
-    says: `one publisher, ${connections} connections with one subscription each, ${bytes} bytes, ${inFlight} not yet with the last of them; then at half that rate`,
+    says: `one publisher, ${connections} connections with one subscription each, ${bytes} bytes, as many on their way to the last of them as the system does best with; then at half that rate`,
     needs: [],
     limits: [limit],
     async run(stage) {
@@ -27,11 +27,11 @@ export const fanOut = (connections: number): Workload => {
         inFlight: 0,
       });
       const { subscriber: last } = all.at(-1) as Seat;
-      const more = onwards(publisher);
-      last.onProgress = (_, count) => more(count);
-      publisher.sendMore(inFlight);
-      const { perSecond, load } = await measured(pids, () => received(all), [0.7, 2]);
-      last.onProgress = () => {};
+      const loop = new Loop(publisher, firstInFlight(connections));
+      last.onProgress = (_, count) => loop.arrived(count);
+      await loop.findBest();
+      const { perSecond, load } = await measured(pids, () => received(all), [0, 2]);
+      loop.stop();
       await settle(stage, publisher, all, publisher.sent * connections);
       const behind = all.reduce((sum, { subscriber }) => sum + (subscriber.behind ?? 0), 0);
       const half = await atHalf(stage, all, publisher, perSecond / connections / 2);
@@ -39,6 +39,7 @@ export const fanOut = (connections: number): Workload => {
       return {
         "deliveries/s": { value: perSecond, unit: "deliveries/s", of: limit },
         ...load,
+        "in flight": { value: loop.inFlight, unit: "messages" },
         "fell behind": { value: behind, unit: "times" },
         ...half,
       };

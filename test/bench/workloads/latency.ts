@@ -4,7 +4,8 @@
  */
 import type { Result } from "../figures.ts";
 import { Distribution, Load, measured, Schedule } from "../measure.ts";
-import { close, onwards, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
+import { Loop } from "./loop.ts";
+import { close, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
 
 const bytes = 256;
 const peakInFlight = 256;
@@ -30,13 +31,10 @@ async function peak(stage: Stage): Promise<number> {
   const options = { name: "peak", channel: () => "bench.peak", bytes };
   const publisher = await client.publisher({ ...options, inFlight: confirms ? peakInFlight : 0 });
   const [{ subscriber, sequence }] = all as [Seat];
-  if (!confirms) {
-    const more = onwards(publisher);
-    subscriber.onProgress = (_, count) => more(count);
-    publisher.sendMore(peakInFlight);
-  }
+  const loop = confirms ? undefined : new Loop(publisher, peakInFlight);
+  subscriber.onProgress = (_, count) => loop?.arrived(count);
   const { perSecond } = await measured(pids, () => sequence.received, [0.5, 1]);
-  subscriber.onProgress = () => {};
+  loop?.stop();
   publisher.stop();
   await settle(stage, publisher, all, publisher.sent);
   close(all, publisher);

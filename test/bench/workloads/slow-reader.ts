@@ -3,11 +3,11 @@ import { median } from "../figures.ts";
 import { measured, until } from "../measure.ts";
 import { Sequence } from "../sequence.ts";
 import type { Publisher } from "../system.ts";
-import { close, onwards, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
+import { firstInFlight, Loop } from "./loop.ts";
+import { close, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
 
 const connections = 1_000;
 const bytes = 100;
-const inFlight = 1_024;
 const pairs = 3;
 const channel = "bench.slow";
 
@@ -25,11 +25,11 @@ export const slowReader: Workload = {
       inFlight: 0,
     });
     const { subscriber: last } = all.at(-1) as Seat;
-    const more = onwards(publisher);
-    last.onProgress = (_, count) => more(count);
-    publisher.sendMore(inFlight);
+    const loop = new Loop(publisher, firstInFlight(connections));
+    last.onProgress = (_, count) => loop.arrived(count);
+    await loop.findBest();
     const found: { without: number; beside: number }[] = [];
-    let figures = await stretch(stage, all, 1);
+    let figures = await stretch(stage, all, 0);
     let slow: Seat | undefined;
     for (let pair = 0; pair < pairs; pair++) {
       slow?.subscriber.close();
@@ -38,7 +38,7 @@ export const slowReader: Workload = {
       figures = await stretch(stage, all, 0.3);
       found.push({ without: without.perSecond, beside: figures.perSecond });
     }
-    last.onProgress = () => {};
+    loop.stop();
     await settle(stage, publisher, all, publisher.sent * connections);
     const got = await readAll(slow as Seat, publisher);
     close([...all, slow as Seat], publisher);

@@ -58,21 +58,6 @@ export async function seats(
   return all;
 }
 
-/** Sends as many as have come, those that came in one turn of the event loop together. */
-export function onwards(publisher: Publisher): (count: number) => void {
-  let due = 0;
-  return (count) => {
-    if (due === 0) {
-      setImmediate(() => {
-        const now = due;
-        due = 0;
-        publisher.sendMore(now);
-      });
-    }
-    due += count;
-  };
-}
-
 export function received(seats: readonly Seat[]): number {
   let sum = 0;
   for (const { sequence } of seats) sum += sequence.received;
