@@ -86,7 +86,7 @@ async function measureLimits(limits: readonly Limit[]): Promise<Result> {
   for (const limit of limits) {
     const folder = newFolder();
     result = { ...result, ...(await limit.measure(folder)) };
-    rmSync(folder, { recursive: true, force: true });
+    remove(folder);
   }
   return result;
 }
@@ -102,6 +102,7 @@ async function once({ workload, system }: Row, full: boolean, versions: Map<stri
       system,
       full,
       running,
+      size: (count: number) => count,
       async restart(between: () => void) {
         await stage.running.stop();
         between();
@@ -113,14 +114,18 @@ async function once({ workload, system }: Row, full: boolean, versions: Map<stri
     return { void: error instanceof Error ? error.message : String(error) };
   } finally {
     await running?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    remove(folder);
   }
 }
 
-function newFolder(): string {
+export function newFolder(): string {
   const parent = process.env.DOGEAR_BENCH_DIR ?? tmpdir();
   mkdirSync(parent, { recursive: true });
   return mkdtempSync(join(parent, "dogear-bench-"));
+}
+
+export function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
 }
 
 function about(

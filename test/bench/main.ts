@@ -4,11 +4,13 @@
  * Servers and generator are separate processes. Limits, workloads and systems are interleaved run by run; figures are
  * medians with their spread; a row in which anything was lost, repeated or out of order is void. `--report` writes a page
  * with plots, and beside it what it was made of, a line of JSON each; `--from` makes the page of such lines again.
+ * `--histories` measures nothing: it runs each workload small and checks all that was done and seen (`histories.ts`).
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { bench, type Report, rowsOf } from "./bench.ts";
+import { bench, type Plan, type Report, rowsOf } from "./bench.ts";
 import { table } from "./figures.ts";
+import { checkHistories } from "./histories.ts";
 import { limits } from "./limits/index.ts";
 import { html, lines, parse } from "./report.ts";
 import { systemNames } from "./system.ts";
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     report: { type: "string" },
     from: { type: "string" },
+    histories: { type: "boolean", default: false },
   },
 });
 const report = values.from === undefined ? await measure() : parse(readFileSync(values.from, "utf8"));
@@ -57,7 +60,13 @@ async function measure(): Promise<Report> {
     say: (what: string) => console.error(what),
   };
   if (rowsOf(plan).length === 0) fail("Nothing to measure: none of these systems has any of these workloads.");
+  if (values.histories) process.exit((await checkHistories(recordable(plan), plan.say)) === 0 ? 0 : 1);
   return bench(plan);
+}
+
+/** Only Dogear's clients can be recorded. */
+function recordable({ workloads, systems }: Plan): Pick<Plan, "workloads" | "systems"> {
+  return { workloads, systems: systems.filter(({ name }) => name.startsWith("dogear")) };
 }
 
 function chosen(option: string, value: string | undefined, names: readonly string[]): readonly string[] {

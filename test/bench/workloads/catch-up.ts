@@ -19,7 +19,7 @@ export const catchUp: Workload = {
   limits: [loopbackMessages],
   async run(stage) {
     const size = stage.full ? "full" : "usual";
-    const count = await fill(stage, channel, bytes, sizes[size], fillSeconds[size]);
+    const count = await fill(stage, channel, bytes, stage.size(sizes[size]), fillSeconds[size]);
     const load = new Load(stage.running.pids);
     const warm = await read(stage, count);
     const beside = load.end(count);

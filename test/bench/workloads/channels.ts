@@ -42,11 +42,12 @@ export const manyToMany: Workload = {
   needs: ["channels"],
   limits: [],
   async run(stage) {
-    const name = (number: number) => `bench.many.${number % many.channels}`;
-    const all = await seats(stage, many.channels, (i) => ({
+    const channels = stage.size(many.channels);
+    const name = (number: number) => `bench.many.${number % channels}`;
+    const all = await seats(stage, channels, (i) => ({
       channel: Array.from({ length: many.subscribers }, (_, nth) => name(i + nth)),
       from: "latest",
-      sequence: new Sequence({ channels: many.channels }),
+      sequence: new Sequence({ channels }),
     }));
     return run(stage, all, name, many.subscribers);
   },
@@ -60,11 +61,12 @@ export const personal: Workload = {
   needs: ["channels"],
   limits: [],
   async run(stage) {
-    const name = (number: number) => `bench.personal.${number % people}`;
-    const all = await seats(stage, people, (i) => ({
+    const channels = stage.size(people);
+    const name = (number: number) => `bench.personal.${number % channels}`;
+    const all = await seats(stage, channels, (i) => ({
       channel: name(i),
       from: "latest",
-      sequence: new Sequence({ channels: people }),
+      sequence: new Sequence({ channels }),
     }));
     return run(stage, all, name, 1);
   },
@@ -79,16 +81,18 @@ export const wildcards: Workload = {
   needs: ["channels", "wildcards"],
   limits: [],
   async run(stage) {
+    const channels = stage.size(patterns);
     const pattern = (k: number) => (k % 2 === 0 ? `bench.wild.${k}.*` : `bench.*.of.${k}.>`);
     const channel = (number: number) => {
-      const k = number % patterns;
+      const k = number % channels;
       return k % 2 === 0 ? `bench.wild.${k}.value` : `bench.values.of.${k}.value`;
     };
     const connections = patterns / perConnection;
+    const each = channels / connections;
     const all = await seats(stage, connections, (i) => ({
-      channel: Array.from({ length: perConnection }, (_, nth) => pattern(i + nth * connections)),
+      channel: Array.from({ length: each }, (_, nth) => pattern(i + nth * connections)),
       from: "latest",
-      sequence: new Sequence({ channels: patterns }),
+      sequence: new Sequence({ channels }),
     }));
     return run(stage, all, channel, 1);
   },

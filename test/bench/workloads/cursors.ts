@@ -3,7 +3,7 @@ import { Distribution, measured, Schedule } from "../measure.ts";
 import { Sequence } from "../sequence.ts";
 import { close, received, seats, settle, type Workload } from "./workload.ts";
 
-const channels = 1_000;
+const most = 1_000;
 const connections = 100;
 const bytes = 100;
 
@@ -13,6 +13,7 @@ export const cursors: Workload = {
   needs: ["acknowledges", "channels", "cursors"],
   limits: [],
   async run(stage) {
+    const channels = stage.size(most);
     const { client, pids } = stage.running;
     const name = (number: number) => `bench.cursors.${number % channels}`;
     const all = await seats(stage, connections, (i) => ({

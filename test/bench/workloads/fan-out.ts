@@ -10,14 +10,15 @@ const bytes = 100;
 /** Of more connections, only so many are asked when a message came; they are spread evenly, the last one included. */
 const timedConnections = 100;
 
-export const fanOut = (connections: number): Workload => {
-  const limit = fanOutLimit(connections);
+export const fanOut = (most: number): Workload => {
+  const limit = fanOutLimit(most);
   return {
-    name: `fan-out-${connections}`,
-    says: `one publisher, ${connections} connections with one subscription each, ${bytes} bytes, as many on their way to the last of them as the system does best with; then at half that rate`,
+    name: `fan-out-${most}`,
+    says: `one publisher, ${most} connections with one subscription each, ${bytes} bytes, as many on their way to the last of them as the system does best with; then at half that rate`,
     needs: [],
     limits: [limit],
     async run(stage) {
+      const connections = stage.size(most);
       const all = await seats(stage, connections, () => ({ channel: "bench.fan-out", from: "latest" }));
       const { client, pids } = stage.running;
       const publisher = await client.publisher({

@@ -16,7 +16,7 @@ export const groups = (members: number): Workload => ({
   needs: ["acknowledges", "groups"],
   limits: [],
   async run(stage) {
-    const count = await fill(stage, channel, bytes, waiting, fillSeconds);
+    const count = await fill(stage, channel, bytes, stage.size(waiting), fillSeconds);
     const firstClaim = await firstClaimMs(stage);
     const once = new Once();
     const workers = await Promise.all(

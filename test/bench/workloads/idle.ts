@@ -14,7 +14,8 @@ export const idle: Workload = {
     const { pids } = stage.running;
     const all: Seat[] = [];
     const points: (readonly [connections: number, bytes: number])[] = [];
-    for (const count of counts) {
+    for (const most of counts) {
+      const count = stage.size(most);
       const base = all.length;
       const more = await seats(stage, count - base, (i) => ({
         channel: `bench.idle.${base + i}`,

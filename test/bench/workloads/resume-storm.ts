@@ -4,19 +4,20 @@ import { Distribution, Load, Schedule, seconds, until } from "../measure.ts";
 import type { Publisher } from "../system.ts";
 import { close, received, type Seat, type Stage, seats, settle, verify, type Workload } from "./workload.ts";
 
-const clients = 10_000;
+const most = 10_000;
 const missedEach = [0, 100, 1_000] as const;
 const bytes = 100;
 const live = { connections: 50, perSecond: 100, seconds: 60 } as const;
 
 export const resumeStorm: Workload = {
   name: "resume-storm",
-  says: `${clients} clients killed together, back together, each missed 0, 100, 1,000 messages of ${bytes} bytes; meanwhile ${live.perSecond} live messages a second to ${live.connections} others; p50 and p99 are theirs, with 100 missed unless another number is named`,
+  says: `${most} clients killed together, back together, each missed 0, 100, 1,000 messages of ${bytes} bytes; meanwhile ${live.perSecond} live messages a second to ${live.connections} others; p50 and p99 are theirs, with 100 missed unless another number is named`,
   needs: ["acknowledges", "channels", "resumes"],
   limits: [],
   async run(stage) {
     const { client } = stage.running;
-    const others = await seats(stage, live.connections, () => ({ channel: "bench.live", from: "latest" }));
+    const clients = stage.size(most);
+    const others = await seats(stage, stage.size(live.connections), () => ({ channel: "bench.live", from: "latest" }));
     let storm = await seats(stage, clients, () => ({ channel: "bench.storm", from: "latest" }));
     const names = { live: () => "bench.live", storm: () => "bench.storm" };
     const publishers = {
@@ -44,6 +45,7 @@ async function blow(
   publishers: { readonly live: Publisher; readonly storm: Publisher },
   missed: number,
 ): Promise<{ readonly storm: Seat[]; readonly result: Result }> {
+  const clients = before.length;
   const places = before.map(({ subscriber }) => subscriber.place?.());
   close(before);
   await seconds(0.5);

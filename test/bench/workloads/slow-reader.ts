@@ -6,17 +6,18 @@ import type { Publisher } from "../system.ts";
 import { firstInFlight, Loop } from "./loop.ts";
 import { close, received, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
 
-const connections = 1_000;
+const most = 1_000;
 const bytes = 100;
 const pairs = 3;
 const channel = "bench.slow";
 
 export const slowReader: Workload = {
   name: "slow-reader",
-  says: `fan-out to ${connections} connections, without and with one more that reads nothing, ${pairs} pairs in turn; then that one reads what it missed`,
+  says: `fan-out to ${most} connections, without and with one more that reads nothing, ${pairs} pairs in turn; then that one reads what it missed`,
   needs: [],
   limits: [],
   async run(stage) {
+    const connections = stage.size(most);
     const all = await seats(stage, connections, () => ({ channel, from: "latest" }));
     const publisher = await stage.running.client.publisher({
       name: "publisher",

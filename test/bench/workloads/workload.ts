@@ -21,6 +21,8 @@ export interface Stage {
   readonly running: Running;
   /** Larger sizes, which take longer. */
   readonly full: boolean;
+  /** How many there are of what a workload has so many of: fewer in a small run. */
+  size(count: number): number;
   /** Stops it, does something in between, and starts it with what it has stored. */
   restart(between: () => void): Promise<void>;
 }
