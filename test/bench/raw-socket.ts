@@ -80,8 +80,9 @@ export class RawSocket {
     this.#socket.resume();
   }
 
+  /** Breaks the connection without a word, and leaves no port waiting. */
   close(): void {
-    this.#socket.destroy();
+    this.#socket.resetAndDestroy();
   }
 
   #read(data: Buffer): void {

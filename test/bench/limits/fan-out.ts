@@ -46,15 +46,15 @@ export const batchedFanOut = (connections: number): Limit => ({
     const server = await node(["-e", program, `${connections}`, `${step}`, `${perFrame}`]);
     const sequences: Sequence[] = [];
     const sockets: RawSocket[] = [];
-    const open = async (i: number) => {
+    const open = async () => {
       const sequence = new Sequence();
       sequences.push(sequence);
-      const socket = await RawSocket.open(server.url, undefined, `127.0.0.${1 + Math.floor(i / 5_000)}`);
+      const socket = await RawSocket.open(server.url);
       socket.onMessage = (payload) => take(sequence, payload);
       sockets.push(socket);
     };
     for (let i = 0; i < connections; i += 100) {
-      await Promise.all(Array.from({ length: Math.min(100, connections - i) }, (_, at) => open(i + at)));
+      await Promise.all(Array.from({ length: Math.min(100, connections - i) }, open));
     }
     const received = () => sequences.reduce((sum, sequence) => sum + sequence.received, 0);
     await seconds(0.5);

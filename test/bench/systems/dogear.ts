@@ -1,6 +1,7 @@
 /** Dogear itself, with the log in its own process or in a nats-server of its own. */
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { connect } from "@dogear/client";
 import type { Running, System } from "../system.ts";
 import { publisher } from "./dogear-publisher.ts";
 import { Stretches, subscriber } from "./dogear-subscriber.ts";
@@ -42,7 +43,7 @@ export const dogearJetstream: System = {
 
 async function startHub(folder: string, args: readonly string[]): Promise<Running> {
   const command = join(dirname(createRequire(import.meta.url).resolve("@dogear/server")), "main.js");
-  const hub = await node([command, "serve", "--port", "0", ...args]);
+  const hub = await node([command, "serve", "--port", "0", "--log-level", "error", ...args]);
   const stretches = new Stretches();
   return {
     ...hub,
@@ -52,6 +53,18 @@ async function startHub(folder: string, args: readonly string[]): Promise<Runnin
       publisher: (options) => publisher(hub.url, options),
       subscriber: (options) => subscriber(hub.url, options, stretches),
       worker: (options) => worker(hub.url, options),
+      readByLibrary: (channel, count) => readByLibrary(hub.url, channel, count),
     },
   };
+}
+
+async function readByLibrary(url: string, channel: string, count: number): Promise<void> {
+  const dogear = connect(url);
+  await new Promise<void>((resolve) => {
+    let left = count;
+    dogear.subscribe(channel, { from: "earliest" }, () => {
+      if (--left === 0) resolve();
+    });
+  });
+  await dogear.close();
 }

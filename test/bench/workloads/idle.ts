@@ -20,7 +20,6 @@ export const idle: Workload = {
       const more = await seats(stage, count - base, (i) => ({
         channel: `bench.idle.${base + i}`,
         from: "latest",
-        localAddress: `127.0.0.${1 + ((base + i) % 8)}`,
       }));
       for (const seat of more) all.push(seat);
       await seconds(2);
