@@ -1,6 +1,6 @@
 /** One publisher, and as many connections as wanted with one subscription each. */
 import type { Result } from "../figures.ts";
-import { fanOutLimit } from "../limits/fan-out.ts";
+import { fanOutLimit, sharedFramesLimit } from "../limits/fan-out.ts";
 import { Distribution, measured, Schedule } from "../measure.ts";
 import type { Publisher } from "../system.ts";
 import { firstInFlight, Loop } from "./loop.ts";
@@ -16,7 +16,7 @@ export const fanOut = (most: number): Workload => {
     name: `fan-out-${most}`,
     says: `one publisher, ${most} connections with one subscription each, ${bytes} bytes, as many on their way to the last of them as the system does best with; then at half that rate`,
     needs: [],
-    limits: [limit],
+    limits: [limit, sharedFramesLimit(most)],
     async run(stage) {
       const connections = stage.size(most);
       const all = await seats(stage, connections, () => ({ channel: "bench.fan-out", from: "latest" }));

@@ -2,9 +2,11 @@
 import { seconds } from "../measure.ts";
 import type { Publisher } from "../system.ts";
 
-/** How long each number is tried, at least, and how much more there must come for a larger one to be worth it. */
+/** How long each number is tried, and how much more must arrive by a larger one for it to be worth it. */
 const tryS = 0.3;
 const worthIt = 1.1;
+/** A larger one is not tried where messages would be on their way for longer than this. */
+const waitS = 0.25;
 const factor = 4;
 const inFlightMax = 4_096;
 
@@ -38,30 +40,29 @@ export class Loop {
   }
 
   /**
-   * Finds the number at which the system does best: four times as many are tried for as long as more arrives by that.
-   * Systems that put together what waits need many, and systems that send each message alone would only queue them.
+   * Finds the number at which the system does best, by fours. Systems that put together what waits need many, and systems that
+   * send each message alone would only queue them.
    */
   async findBest(): Promise<void> {
-    let best = await this.#rate();
-    while (this.inFlight * factor <= inFlightMax) {
+    let [best, bestRate] = [this.inFlight, await this.#rate()];
+    let rate = bestRate;
+    while (this.inFlight * factor <= inFlightMax && this.inFlight < waitS * rate) {
       this.inFlight *= factor;
       this.#send();
-      const rate = await this.#rate();
-      if (rate < worthIt * best) {
-        this.inFlight /= factor;
-        return;
-      }
-      best = rate;
+      rate = await this.#rate();
+      if (rate > worthIt * bestRate) [best, bestRate] = [this.inFlight, rate];
     }
+    this.inFlight = best;
   }
 
+  /** A second's worth. */
   async #rate(): Promise<number> {
     // Until what was in flight before has arrived.
     const [before, limit] = [this.#arrived + this.inFlight, performance.now() + 2_000];
     while (this.#arrived < before && performance.now() < limit) await seconds(0.01);
     const [from, start] = [this.#arrived, performance.now()];
     await seconds(tryS);
-    return (this.#arrived - from) / (performance.now() - start);
+    return ((this.#arrived - from) / (performance.now() - start)) * 1_000;
   }
 
   #send(): void {

@@ -54,7 +54,7 @@ export const slowReader: Workload = {
 };
 
 function stretch({ running }: Stage, all: readonly Seat[], warmUpS: number): ReturnType<typeof measured> {
-  return measured(running.pids, () => received(all), [warmUpS, 0.8]);
+  return measured(running.pids, () => received(all), [warmUpS, 1]);
 }
 
 async function newSlow(stage: Stage): Promise<Seat> {
