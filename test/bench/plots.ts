@@ -44,7 +44,7 @@ function row({ name, note, value, min, max, own }: Bar, y: number, scale: number
       : "";
   return `<text x="${left - 8}" y="${middle + 4}" text-anchor="end">${escaped(name)}</text>
 <rect x="${left}" y="${y + 2}" width="${px(end - left)}" height="${rowHeight - 8}" fill="${own ? "#2a7ade" : "#9aa5b1"}"/>${spread}
-<text x="${px(left + Math.max(max, value) * scale + 8)}" y="${middle + 4}">${escaped(note)}</text>
+<text x="${left + longest + 12}" y="${middle + 4}">${escaped(note)}</text>
 `;
 }
 
