@@ -109,13 +109,22 @@ async function once({ workload, system }: Row, full: boolean, versions: Map<stri
         stage.running = running = await system.start(folder);
       },
     };
-    return { result: await workload.run(stage) };
+    return { result: await within(full ? 1_800 : 300, workload.run(stage)) };
   } catch (error) {
     return { void: error instanceof Error ? error.message : String(error) };
   } finally {
     await running?.stop();
     remove(folder);
   }
+}
+
+/** A system that does not answer should not keep the others waiting. */
+async function within<T>(limitS: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`It took longer than ${limitS} s.`)), limitS * 1_000);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 export function newFolder(): string {
