@@ -92,7 +92,7 @@ async function run(name: string, system: System): Promise<readonly Figure[]> {
     limits: [],
     runs: 3,
     full: false,
-    say: () => {},
+    say: console.error,
   };
   return (await bench(plan)).figures;
 }
