@@ -1,165 +1,294 @@
-/** JetStream, by NATS' own client and without a hub: what a hub adds is the difference. */
-import { AckPolicy, jetstream as client, DeliverPolicy, jetstreamManager, RetentionPolicy } from "@nats-io/jetstream";
-import { connect, createInbox, type Msg } from "@nats-io/transport-node";
+/**
+ * JetStream, in both ways to set when it flushes, by the protocol of NATS over WebSocket and nothing in between.
+ *
+ * What is stored is published again under `live.`, with its sequence, once somebody subscribes: this is how JetStream fans out to many
+ * without a consumer for each. One that comes late or comes back has a push consumer of its own, with flow control.
+ */
+import { randomUUID } from "node:crypto";
 import { message, numberAt } from "../message.ts";
-import type {
-  Durability,
-  Publisher,
-  PublisherOptions,
-  Running,
-  Subscriber,
-  SubscriberOptions,
-  System,
-  SystemName,
-  Worker,
-  WorkerOptions,
-} from "../system.ts";
-import { natsAbsence, startNats } from "./nats-server.ts";
+import type { Client, PublisherOptions, SubscriberOptions, System, Worker, WorkerOptions } from "../system.ts";
+import { type NatsMessage, NatsSocket, replyOf, words } from "./nats.ts";
+import { natsAbsence, natsWebServer } from "./nats-web-server.ts";
+import { PeerPublisher, PeerSubscriber } from "./peer.ts";
 
 const stream = "bench";
-const subjects = ["bench.>"];
+const stored = (channel: string): string => `js.${channel}`;
+const streamConfig = { name: stream, subjects: ["js.>"], storage: "file", num_replicas: 1, discard: "old" };
 
-export const jetstream: System = variant(
-  "jetstream",
-  "one nats-server as it comes: flushed every two minutes",
-  "process",
-);
+export const jetstream: System = system("jetstream", "2m");
+export const jetstreamAlways: System = system("jetstream-always", "always");
 
-export const jetstreamAlways: System = variant(
-  "jetstream-always",
-  "one nats-server with sync_interval: always",
-  "flushed",
-  "jetstream { sync_interval: always }",
-);
-
-function variant(name: SystemName, settings: string, durability: Durability, configuration = ""): System {
-  const tooMany = "a consumer for each of 10,000 subscribers is beyond what NATS advises";
+function system(name: "jetstream" | "jetstream-always", syncInterval: "2m" | "always"): System {
   return {
     name,
-    settings: `${settings}; a push consumer for each subscriber`,
-    durability,
+    settings: `one nats-server, stream in a file, sync_interval: ${syncInterval}; over its WebSocket; live by republish`,
+    durability: syncInterval === "always" ? "flushed" : "process",
     can: ["acknowledges", "channels", "wildcards", "replays", "resumes", "groups"],
-    leavesOut: {
-      ...Object.fromEntries(
-        ["fan-out-10000", "personal", "resume-storm", "many-to-many"].map((name) => [name, tooMany]),
-      ),
-      wildcards: "a consumer with a thousand filters takes longer to make than a client waits",
-    },
     absence: natsAbsence,
     async start(folder) {
-      const nats = await startNats(folder, configuration);
-      const setUp = await connect({ servers: nats.url });
-      const manager = await jetstreamManager(setUp);
-      await manager.streams.add({ name: stream, subjects, retention: RetentionPolicy.Limits, allow_direct: true });
-      await setUp.close();
-      return { ...nats, folder, client: clientOf(nats.url) };
+      const limits = "max_memory_store: 1GB, max_file_store: 100GB";
+      const settings = `jetstream { store_dir: "${folder}", sync_interval: ${syncInterval}, ${limits} }`;
+      const started = await natsWebServer(folder, settings);
+      const socket = await NatsSocket.open(started.url);
+      await request(socket, `STREAM.CREATE.${stream}`, streamConfig);
+      socket.close();
+      return { ...started, folder, client: client(started.url) };
     },
   };
 }
 
-function clientOf(url: string): Running["client"] {
+function client(url: string): Client {
+  let live: Promise<void> | undefined;
+  const goLive = async () => {
+    const socket = await NatsSocket.open(url);
+    await request(socket, `STREAM.UPDATE.${stream}`, { ...streamConfig, republish: { src: "js.>", dest: "live.>" } });
+    socket.close();
+  };
   return {
-    publisher: (options) => publisher(url, options),
-    subscriber: (options) => subscriber(url, options),
-    worker: (options) => worker(url, options),
+    publisher: (options) => JetStreamPublisher.start(url, options),
+    async subscriber(options) {
+      live ??= goLive();
+      await live;
+      const socket = await NatsSocket.open(url, options.localAddress);
+      return options.from === "latest" ? LiveSubscriber.start(socket, options) : Consumer.start(socket, options);
+    },
+    worker: (options) => PullWorker.start(url, options),
   };
 }
 
-const encoder = new TextEncoder();
-
-async function publisher(url: string, { channel, bytes, inFlight }: PublisherOptions): Promise<Publisher> {
-  const connection = await connect({ servers: url });
-  const inbox = createInbox();
-  let stopped = false;
-  const publisher = {
-    sent: 0,
-    acknowledged: 0,
-    fault: undefined as string | undefined,
-    onAcknowledged: () => {},
-    sendMore(count: number) {
-      for (let i = 0; i < count && !stopped; i++) {
-        const number = ++publisher.sent;
-        connection.publish(channel(number), encoder.encode(message(number, bytes)), { reply: inbox });
-      }
-    },
-    stop() {
-      stopped = true;
-    },
-    close: () => void connection.close(),
-  };
-  connection.subscribe(inbox, {
-    callback(_, answer) {
-      if (answer.data.length === 0 || answer.string().includes('"error"')) {
-        publisher.fault ??= `a publish was refused: ${answer.string()}`;
-      }
-      publisher.acknowledged++;
-      publisher.onAcknowledged();
-      if (inFlight > 0) publisher.sendMore(1);
-    },
+/** Asks JetStream's API; a refusal is an error. Whatever else comes, then and later, is the other handler's. */
+async function request(
+  socket: NatsSocket,
+  subject: string,
+  body: unknown,
+  others: (received: NatsMessage) => void = () => {},
+): Promise<void> {
+  const inbox = `_INBOX.${randomUUID()}`;
+  const text = JSON.stringify(body);
+  const answer = new Promise<string>((resolve) => {
+    socket.onMessage = (received) => {
+      const { bytes, payload, end } = received;
+      if (words(received)[0] === inbox) resolve(bytes.toString("latin1", payload, end));
+      else others(received);
+    };
   });
-  await connection.flush();
-  publisher.sendMore(inFlight);
-  return publisher;
+  socket.send(`SUB ${inbox} 0\r\nPUB $JS.API.${subject} ${inbox} ${text.length}\r\n${text}\r\n`);
+  const { error } = JSON.parse((await answer) || '{"error":"nobody answers"}') as { error?: unknown };
+  if (error !== undefined) throw new Error(`JetStream refused ${subject}: ${JSON.stringify(error)}`);
+  socket.onMessage = others;
+  socket.send("UNSUB 0\r\n");
 }
 
-/** A consumer that pushes to the connection, with NATS' own flow control and no acknowledgements. */
-async function subscriber(url: string, { channel, from, sequence }: SubscriberOptions): Promise<Subscriber> {
-  const connection = await connect({ servers: url });
-  const manager = await jetstreamManager(connection);
-  const inbox = createInbox();
-  let last = typeof from === "object" ? (from.place as number) : 0;
-  const subscriber = {
-    onProgress: (_first: number, _count: number) => {},
-    fault: undefined as string | undefined,
-    place: () => last,
-    pause: () => {},
-    resume: () => {},
-    close: () => void connection.close(),
-  };
-  connection.subscribe(inbox, {
-    callback(_, received) {
-      if (received.headers !== undefined) return answer(received);
-      last = Number(received.reply?.split(".")[5]);
-      const number = numberAt(Buffer.from(received.data.buffer, received.data.byteOffset, received.data.length), 1);
-      sequence.take(number);
-      subscriber.onProgress(number, 1);
-    },
-  });
-  await manager.consumers.add(stream, {
-    deliver_subject: inbox,
-    ack_policy: AckPolicy.None,
-    flow_control: true,
-    idle_heartbeat: 5_000_000_000,
-    filter_subjects: typeof channel === "string" ? [channel] : [...channel],
-    ...(from === "latest"
-      ? { deliver_policy: DeliverPolicy.New }
-      : from === "earliest"
-        ? { deliver_policy: DeliverPolicy.All }
-        : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: last + 1 }),
-  });
-  return subscriber;
+class JetStreamPublisher extends PeerPublisher {
+  readonly #socket: NatsSocket;
+  readonly #inbox = `_INBOX.${randomUUID()}`;
+  #answers = 0;
+
+  private constructor(socket: NatsSocket, options: PublisherOptions) {
+    super(options);
+    this.#socket = socket;
+    socket.onFault = (why) => this.failed(why);
+    socket.onMessage = (answer) => this.#answered(answer);
+    socket.onEnd = () => this.#confirm();
+    socket.send(`SUB ${this.#inbox} 1\r\n`);
+  }
+
+  static async start(url: string, options: PublisherOptions): Promise<JetStreamPublisher> {
+    return new JetStreamPublisher(await NatsSocket.open(url), options).begin();
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  protected transmit(first: number, count: number): void {
+    const { bytes, channel } = this.options;
+    let text = "";
+    for (let number = first; number < first + count; number++) {
+      text += `PUB ${stored(channel(number))} ${this.#inbox} ${bytes}\r\n${message(number, bytes)}\r\n`;
+    }
+    this.#socket.send(text);
+  }
+
+  /** `{"stream":…}` confirms and `{"error":…}` refuses, told apart by the third byte. */
+  #answered({ bytes, payload, end }: NatsMessage): void {
+    if (bytes[payload + 2] === 0x73) this.#answers++;
+    else this.failed(`a publish was refused: ${bytes.toString("latin1", payload, end)}`);
+  }
+
+  #confirm(): void {
+    const answers = this.#answers;
+    this.#answers = 0;
+    this.confirmed(answers);
+  }
 }
 
-/** Flow control asks; a heartbeat does not. */
-function answer(received: Msg): void {
-  received.respond();
+/** Knows the sequence of its last message from some text that came with it, which is looked at only if somebody asks. */
+abstract class JetStreamSubscriber extends PeerSubscriber {
+  protected readonly socket: NatsSocket;
+  protected last: Buffer = Buffer.alloc(0);
+  #bytes: Buffer | undefined;
+  #from = 0;
+  #to = 0;
+
+  protected constructor(socket: NatsSocket, options: SubscriberOptions) {
+    super(options);
+    this.socket = socket;
+    socket.onFault = (why) => this.failed(why);
+    socket.onEnd = () => this.#ended();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  protected takeFrom({ bytes, payload }: NatsMessage, from: number, to: number): void {
+    this.take(numberAt(bytes, payload + 1));
+    this.#bytes = bytes;
+    this.#from = from;
+    this.#to = to;
+  }
+
+  #ended(): void {
+    // A copy, so that the rest need not stay in memory.
+    if (this.#bytes !== undefined) this.last = Buffer.from(this.#bytes.subarray(this.#from, this.#to));
+    this.#bytes = undefined;
+    this.taken();
+  }
 }
 
-async function worker(url: string, { group, channel, window, once }: WorkerOptions): Promise<Worker> {
-  const connection = await connect({ servers: url });
-  const manager = await jetstreamManager(connection);
-  const filter = { filter_subject: channel, ack_policy: AckPolicy.Explicit, max_ack_pending: 100_000 };
-  await manager.consumers.add(stream, { durable_name: group, ...filter });
-  const consumer = await client(connection).consumers.get(stream, group);
-  const worker = { settled: 0, fault: undefined, onTaken: () => {}, close: () => void connection.close() };
-  await consumer.consume({
-    max_messages: window,
-    callback(given) {
-      once.take(numberAt(Buffer.from(given.data.buffer, given.data.byteOffset, given.data.length), 1));
-      given.ack();
-      worker.settled++;
-      worker.onTaken();
-    },
-  });
-  return worker;
+class LiveSubscriber extends JetStreamSubscriber {
+  static async start(socket: NatsSocket, options: SubscriberOptions): Promise<LiveSubscriber> {
+    const subscriber = new LiveSubscriber(socket, options);
+    socket.onMessage = (received) => subscriber.takeFrom(received, received.headers, received.payload);
+    socket.send(subscriber.channels.map((channel, i) => `SUB live.${channel} ${i + 1}\r\n`).join(""));
+    await socket.flush();
+    return subscriber;
+  }
+
+  /** The sequence of the last message, by its headers; 0 where there was none. */
+  place(): number {
+    return Number(/Nats-Sequence: ?(\d+)/.exec(this.last.toString("latin1"))?.[1] ?? 0);
+  }
+}
+
+class Consumer extends JetStreamSubscriber {
+  static async start(socket: NatsSocket, options: SubscriberOptions): Promise<Consumer> {
+    const consumer = new Consumer(socket, options);
+    const { from } = options;
+    const begin =
+      typeof from === "object"
+        ? { deliver_policy: "by_start_sequence", opt_start_seq: (from.place as number) + 1 }
+        : { deliver_policy: "all" };
+    const subject = `deliver.${randomUUID()}`;
+    const config = {
+      ...begin,
+      deliver_subject: subject,
+      filter_subjects: consumer.channels.map(stored),
+      ack_policy: "none",
+      max_deliver: 1,
+      flow_control: true,
+      idle_heartbeat: 5e9,
+      mem_storage: true,
+      num_replicas: 1,
+    };
+    socket.send(`SUB ${subject} 1\r\n`);
+    const take = (received: NatsMessage) => consumer.#message(received);
+    await request(socket, `CONSUMER.CREATE.${stream}`, { stream_name: stream, config }, take);
+    return consumer;
+  }
+
+  /** The sequence of the last message, by its reply subject `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>…`. */
+  place(): number {
+    return Number(this.last.toString("latin1").split(" ")[3]?.split(".")[5] ?? 0);
+  }
+
+  #message(received: NatsMessage): void {
+    if (received.payload === received.end) this.#status(received);
+    else this.takeFrom(received, received.line, received.lineEnd);
+  }
+
+  /** Flow control asks whether it is still there; a stalled consumer asks in a heartbeat. */
+  #status(received: NatsMessage): void {
+    const { bytes, headers, payload } = received;
+    const stalled = /Nats-Consumer-Stalled: ?(\S+)/.exec(bytes.toString("latin1", headers, payload))?.[1];
+    const reply = replyOf(received) ?? stalled;
+    if (reply !== undefined) this.socket.send(`PUB ${reply} 0\r\n\r\n`);
+  }
+}
+
+/** A member of a group: a durable consumer that it pulls from, as much as it may hold, acknowledging what it is given. */
+class PullWorker implements Worker {
+  settled = 0;
+  fault: string | undefined;
+  onTaken: () => void = () => {};
+  readonly #socket: NatsSocket;
+  readonly #options: WorkerOptions;
+  readonly #inbox = `deliver.${randomUUID()}`;
+  #acks = "";
+  #taken = 0;
+  #asked = 0;
+
+  private constructor(socket: NatsSocket, options: WorkerOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    socket.onFault = (why) => {
+      this.fault ??= why;
+    };
+  }
+
+  static async start(url: string, options: WorkerOptions): Promise<PullWorker> {
+    const socket = await NatsSocket.open(url);
+    const worker = new PullWorker(socket, options);
+    const config = {
+      durable_name: options.group,
+      filter_subject: stored(options.channel),
+      ack_policy: "explicit",
+      max_ack_pending: 100_000,
+    };
+    const take = (received: NatsMessage) => worker.#message(received);
+    await request(socket, `CONSUMER.DURABLE.CREATE.${stream}.${options.group}`, { stream_name: stream, config }, take);
+    socket.send(`SUB ${worker.#inbox} 1\r\n`);
+    socket.onEnd = () => worker.#ended();
+    worker.#ask();
+    return worker;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #message(received: NatsMessage): void {
+    if (received.payload === received.end) return;
+    this.#options.once.take(numberAt(received.bytes, received.payload + 1));
+    this.#acks += `PUB ${words(received)[2]} 4\r\n+ACK\r\n`;
+    this.#taken++;
+    this.#asked--;
+  }
+
+  #ended(): void {
+    if (this.#taken === 0) return;
+    this.#socket.send(this.#acks);
+    this.settled += this.#taken;
+    this.#acks = "";
+    this.#taken = 0;
+    if (this.#asked <= this.#options.window / 2) this.#ask();
+    this.onTaken();
+  }
+
+  /** Asks for as many as it may hold beyond what it asked for already. */
+  #ask(): void {
+    const { group, window } = this.#options;
+    const body = `{"batch":${window - this.#asked},"expires":600000000000}`;
+    this.#asked = window;
+    this.#socket.send(`PUB $JS.API.CONSUMER.MSG.NEXT.${stream}.${group} ${this.#inbox} ${body.length}\r\n${body}\r\n`);
+  }
 }
