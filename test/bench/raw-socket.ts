@@ -71,6 +71,13 @@ export class RawSocket {
     this.#socket.write(Buffer.concat([header, emptyMask, payload]));
   }
 
+  /** What is sent meanwhile leaves together. */
+  together(send: () => void): void {
+    this.#socket.cork();
+    send();
+    this.#socket.uncork();
+  }
+
   /** Stops reading, as a slow client does; the server's writes then back up. */
   pause(): void {
     this.#socket.pause();

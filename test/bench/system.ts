@@ -12,13 +12,16 @@ export const systemNames = [
   "dogear-jetstream",
   "ws",
   "socket.io",
+  "socket.io-recovery",
   "nats-ws",
   "jetstream",
   "jetstream-always",
   "mosquitto",
+  "mosquitto-qos1",
   "centrifugo",
   "redis",
   "rabbitmq",
+  "rabbitmq-stream",
   "kafka",
 ] as const;
 

@@ -1,7 +1,24 @@
 /** All systems that are measured. */
 import type { System } from "../system.ts";
+import { centrifugo } from "./centrifugo.ts";
 import { dogear, dogearJetstream } from "./dogear.ts";
 import { jetstream, jetstreamAlways } from "./jetstream.ts";
+import { mosquitto } from "./mosquitto.ts";
+import { natsWs } from "./nats-ws.ts";
+import { redis } from "./redis.ts";
+import { socketIo, socketIoRecovery } from "./socket-io.ts";
 import { ws } from "./ws.ts";
 
-export const systems: readonly System[] = [dogear, dogearJetstream, ws, jetstream, jetstreamAlways];
+export const systems: readonly System[] = [
+  dogear,
+  dogearJetstream,
+  ws,
+  socketIo,
+  socketIoRecovery,
+  natsWs,
+  jetstream,
+  jetstreamAlways,
+  mosquitto,
+  centrifugo,
+  redis,
+];

@@ -73,8 +73,10 @@ async function request(
     };
   });
   socket.send(`SUB ${inbox} 0\r\nPUB $JS.API.${subject} ${inbox} ${text.length}\r\n${text}\r\n`);
-  const { error } = JSON.parse((await answer) || '{"error":"nobody answers"}') as { error?: unknown };
-  if (error !== undefined) throw new Error(`JetStream refused ${subject}: ${JSON.stringify(error)}`);
+  const { error } = JSON.parse((await answer) || '{"error":{}}') as { error?: { err_code?: number } };
+  // Where it was started again, the stream is there.
+  const isThere = error?.err_code === 10_058;
+  if (error !== undefined && !isThere) throw new Error(`JetStream refused ${subject}: ${JSON.stringify(error)}`);
   socket.onMessage = others;
   socket.send("UNSUB 0\r\n");
 }

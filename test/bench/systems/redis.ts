@@ -1,6 +1,7 @@
 /** Redis Streams: a stream for each channel, appended to and read by its own protocol over TCP. */
 import { spawnSync } from "node:child_process";
 import { connect, type Socket } from "node:net";
+import { seconds } from "../measure.ts";
 import { message, numberAt } from "../message.ts";
 import type { PublisherOptions, SubscriberOptions, System, Worker, WorkerOptions } from "../system.ts";
 import { freePort, PeerPublisher, PeerSubscriber, peerProgram, Remainder, server, unless } from "./peer.ts";
@@ -28,6 +29,7 @@ export const redis: System = {
       folder,
       port,
     });
+    await loaded(port);
     const version = /v=(\S+)/.exec(spawnSync(command, ["--version"], { encoding: "utf8" }).stdout)?.[1] ?? "";
     return {
       ...started,
@@ -46,6 +48,13 @@ export const redis: System = {
 /** A command as Redis reads it. */
 function command(...parts: readonly string[]): string {
   return `*${parts.length}\r\n${parts.map((part) => `$${part.length}\r\n${part}\r\n`).join("")}`;
+}
+
+/** It answers as soon as it is started, but not with what it has stored. */
+async function loaded(port: number): Promise<void> {
+  const socket = await RedisSocket.open(port);
+  while (!(await socket.ask("PING")).startsWith("+PONG")) await seconds(0.05);
+  socket.close();
 }
 
 const newline = 0x0a;
