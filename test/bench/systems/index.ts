@@ -5,6 +5,7 @@ import { dogear, dogearJetstream } from "./dogear.ts";
 import { jetstream, jetstreamAlways } from "./jetstream.ts";
 import { mosquitto } from "./mosquitto.ts";
 import { natsWs } from "./nats-ws.ts";
+import { rabbitmq, rabbitmqStream } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 import { socketIo, socketIoRecovery } from "./socket-io.ts";
 import { ws } from "./ws.ts";
@@ -21,4 +22,6 @@ export const systems: readonly System[] = [
   mosquitto,
   centrifugo,
   redis,
+  rabbitmq,
+  rabbitmqStream,
 ];
