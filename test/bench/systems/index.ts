@@ -3,6 +3,7 @@ import type { System } from "../system.ts";
 import { centrifugo } from "./centrifugo.ts";
 import { dogear, dogearJetstream } from "./dogear.ts";
 import { jetstream, jetstreamAlways } from "./jetstream.ts";
+import { kafka } from "./kafka.ts";
 import { mosquitto } from "./mosquitto.ts";
 import { natsWs } from "./nats-ws.ts";
 import { rabbitmq, rabbitmqStream } from "./rabbitmq.ts";
@@ -24,4 +25,5 @@ export const systems: readonly System[] = [
   redis,
   rabbitmq,
   rabbitmqStream,
+  kafka,
 ];
