@@ -4,7 +4,7 @@ import { centrifugo } from "./centrifugo.ts";
 import { dogear, dogearJetstream } from "./dogear.ts";
 import { jetstream, jetstreamAlways } from "./jetstream.ts";
 import { kafka } from "./kafka.ts";
-import { mosquitto } from "./mosquitto.ts";
+import { mosquitto, mosquittoQos1 } from "./mosquitto.ts";
 import { natsWs } from "./nats-ws.ts";
 import { rabbitmq, rabbitmqStream } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
@@ -21,6 +21,7 @@ export const systems: readonly System[] = [
   jetstream,
   jetstreamAlways,
   mosquitto,
+  mosquittoQos1,
   centrifugo,
   redis,
   rabbitmq,

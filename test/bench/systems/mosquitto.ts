@@ -1,4 +1,7 @@
-/** Mosquitto over its WebSocket: MQTT 3.1.1, publishing at QoS 1, which it confirms, and subscribing at QoS 0. */
+/**
+ * Mosquitto over its WebSocket: MQTT 3.1.1, publishing at QoS 1, which it confirms. Subscribers are sent messages at QoS 0, or at
+ * QoS 1, in sessions for which it queues, in memory, what they miss.
+ */
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,24 +10,31 @@ import { RawSocket } from "../raw-socket.ts";
 import type { PublisherOptions, SubscriberOptions, System } from "../system.ts";
 import { freePort, PeerPublisher, PeerSubscriber, peerProgram, Remainder, server, unless } from "./peer.ts";
 
-export const mosquitto: System = {
-  name: "mosquitto",
-  settings: "MQTT over WebSocket, published at QoS 1, delivered at QoS 0, no limits to queues, nothing kept on disk",
-  durability: "memory",
-  can: ["acknowledges", "channels", "wildcards"],
-  leavesOut: {
-    "catch-up": "it keeps no log",
-    "resume-storm": "it resumes by queues of QoS 1 for each client, in memory",
-  },
-  absence: () => unless(peerProgram("mosquitto"), "mosquitto"),
-  async start(folder) {
-    const command = peerProgram("mosquitto") as string;
-    const port = await freePort();
-    const file = join(folder, "mosquitto.conf");
-    // Without a listener that is no WebSocket, some versions take themselves to have none and end.
-    writeFileSync(
-      file,
-      `listener ${port} 127.0.0.1
+type Qos = 0 | 1;
+
+const about = {
+  0: "delivered at QoS 0",
+  1: "delivered at QoS 1 to sessions that are kept and resumed",
+} as const;
+
+export const mosquitto: System = system("mosquitto", 0);
+export const mosquittoQos1: System = system("mosquitto-qos1", 1);
+
+function system(name: "mosquitto" | "mosquitto-qos1", qos: Qos): System {
+  return {
+    name,
+    settings: `MQTT over WebSocket, published at QoS 1, ${about[qos]}, no limits to queues, nothing kept on disk`,
+    durability: "memory",
+    can: ["acknowledges", "channels", "wildcards", ...(qos === 1 ? (["resumes"] as const) : [])],
+    absence: () => unless(peerProgram("mosquitto"), "mosquitto"),
+    async start(folder) {
+      const command = peerProgram("mosquitto") as string;
+      const port = await freePort();
+      const file = join(folder, "mosquitto.conf");
+      // Without a listener that is no WebSocket, some versions take themselves to have none and end.
+      writeFileSync(
+        file,
+        `listener ${port} 127.0.0.1
 protocol websockets
 listener 0 ${join(folder, "socket")}
 allow_anonymous true
@@ -35,25 +45,30 @@ max_queued_messages 0
 log_type error
 user root
 `,
-    );
-    const started = await server(command, ["-c", file], { folder, port });
-    const version = /version (\S+)/.exec(spawnSync(command, ["-h"], { encoding: "utf8" }).stdout)?.[1] ?? "";
-    const url = `ws://127.0.0.1:${port}/mqtt`;
-    return {
-      ...started,
-      url,
-      folder,
-      version,
-      client: {
-        publisher: (options) => MqttPublisher.start(url, options),
-        subscriber: (options) => MqttSubscriber.start(url, options),
-      },
-    };
-  },
-};
+      );
+      const started = await server(command, ["-c", file], { folder, port });
+      const version = /version (\S+)/.exec(spawnSync(command, ["-h"], { encoding: "utf8" }).stdout)?.[1] ?? "";
+      const url = `ws://127.0.0.1:${port}/mqtt`;
+      return {
+        ...started,
+        url,
+        folder,
+        version,
+        client: {
+          publisher: (options) => MqttPublisher.start(url, options),
+          subscriber: (options) => MqttSubscriber.start(url, options, qos),
+        },
+      };
+    },
+  };
+}
 
 const [connectPacket, connack, publishPacket, puback, subscribePacket, suback] = [1, 2, 3, 4, 8, 9];
-let clients = 0;
+let sessions = 0;
+
+function newName(): string {
+  return `bench-${process.pid}-${++sessions}`;
+}
 
 /** A connection: packets out, and the packets that come in one by one. */
 class MqttSocket {
@@ -63,6 +78,7 @@ class MqttSocket {
   onEnd: () => void = () => {};
   readonly #socket: RawSocket;
   readonly #rest = new Remainder();
+  readonly #early: Buffer[] = [];
 
   private constructor(socket: RawSocket) {
     this.#socket = socket;
@@ -70,27 +86,42 @@ class MqttSocket {
     socket.onClose = () => this.onFault("the connection was lost");
   }
 
-  static async open(url: string, localAddress?: string): Promise<MqttSocket> {
+  /** Opens a session, or goes on with one that is named; resolves with whether it was there. */
+  static async open(
+    url: string,
+    options: { readonly localAddress?: string | undefined; readonly session?: string } = {},
+  ): Promise<[MqttSocket, isThere: boolean]> {
+    const { localAddress, session } = options;
     const socket = new MqttSocket(await RawSocket.open(url, "mqtt", localAddress));
-    const name = text(`bench-${process.pid}-${++clients}`);
-    const cleanSession = 0x02;
+    const isClean = session === undefined ? 0x02 : 0;
     // A keep-alive of zero is none.
-    await socket.ask(packet(connectPacket << 4, text("MQTT"), Buffer.from([4, cleanSession, 0, 0]), name), connack);
-    return socket;
+    const head = [text("MQTT"), Buffer.from([4, isClean, 0, 0]), text(session ?? newName())];
+    const present = await socket.ask(packet(connectPacket << 4, ...head), connack);
+    return [socket, present === 1];
   }
 
   send(data: Buffer): void {
     this.#socket.send(data);
   }
 
-  /** Sends what is answered by a packet of a kind. */
-  ask(data: Buffer, answer: number): Promise<void> {
+  /** Sends what is answered by a packet of a kind; resolves with the first byte of that. What comes after it is kept. */
+  ask(data: Buffer, answer: number): Promise<number> {
     return new Promise((resolve) => {
-      this.onPacket = (bytes, at) => {
-        if ((bytes[at] as number) >> 4 === answer) resolve();
+      this.onPacket = (bytes, at, body) => {
+        if ((bytes[at] as number) >> 4 !== answer) return;
+        this.onPacket = (next, from, _, end) => this.#early.push(Buffer.from(next.subarray(from, end)));
+        resolve(bytes[body] as number);
       };
       this.send(data);
     });
+  }
+
+  /** Takes packets from now on, and first those that came before there was anybody to take them. */
+  take(onPacket: MqttSocket["onPacket"], onEnd: () => void): void {
+    this.onPacket = onPacket;
+    for (const bytes of this.#early.splice(0)) this.#read(bytes);
+    this.onEnd = onEnd;
+    onEnd();
   }
 
   pause(): void {
@@ -154,18 +185,19 @@ class MqttPublisher extends PeerPublisher {
     super(options);
     this.#socket = socket;
     socket.onFault = (why) => this.failed(why);
-    socket.onPacket = (bytes, at) => {
+    const onPacket = (bytes: Buffer, at: number) => {
       if ((bytes[at] as number) >> 4 === puback) this.#answers++;
     };
-    socket.onEnd = () => {
+    socket.take(onPacket, () => {
       const answers = this.#answers;
       this.#answers = 0;
       this.confirmed(answers);
-    };
+    });
   }
 
   static async start(url: string, options: PublisherOptions): Promise<MqttPublisher> {
-    return new MqttPublisher(await MqttSocket.open(url), options).begin();
+    const [socket] = await MqttSocket.open(url);
+    return new MqttPublisher(socket, options).begin();
   }
 
   close(): void {
@@ -189,29 +221,67 @@ class MqttPublisher extends PeerPublisher {
   }
 }
 
+interface Place {
+  readonly session: string;
+  readonly last: number;
+}
+
 class MqttSubscriber extends PeerSubscriber {
   readonly #socket: MqttSocket;
+  readonly #session: string;
+  #last: number;
+  #acks: Buffer[] = [];
 
-  private constructor(socket: MqttSocket, options: SubscriberOptions) {
+  private constructor(socket: MqttSocket, options: SubscriberOptions, place: Place) {
     super(options);
     this.#socket = socket;
+    this.#session = place.session;
+    this.#last = place.last;
     socket.onFault = (why) => this.failed(why);
   }
 
-  static async start(url: string, options: SubscriberOptions): Promise<MqttSubscriber> {
-    const socket = await MqttSocket.open(url, options.localAddress);
-    const subscriber = new MqttSubscriber(socket, options);
-    const qos0 = Buffer.from([0]);
-    const topics = subscriber.channels.flatMap((channel) => [text(topic(channel)), qos0]);
-    await socket.ask(packet((subscribePacket << 4) | 0x02, Buffer.from([0, 1]), ...topics), suback);
-    socket.onPacket = (bytes, at, body) => {
-      if ((bytes[at] as number) >> 4 !== publishPacket) return;
-      const name = bytes.readUInt16BE(body);
-      // After the topic and the quotation mark: at QoS 0 there is no packet identifier.
-      subscriber.take(numberAt(bytes, body + 2 + name + 1));
-    };
-    socket.onEnd = () => subscriber.taken();
+  static async start(url: string, options: SubscriberOptions, qos: Qos): Promise<MqttSubscriber> {
+    const { localAddress, from } = options;
+    const place = typeof from === "object" ? (from.place as Place) : { session: newName(), last: 0 };
+    const session = qos === 0 ? {} : { session: place.session };
+    const [socket, isThere] = await MqttSocket.open(url, { localAddress, ...session });
+    const subscriber = new MqttSubscriber(socket, options, place);
+    if (typeof from === "object") {
+      if (!isThere) subscriber.failed("it could not be given what it missed");
+    } else {
+      const topics = subscriber.channels.flatMap((channel) => [text(topic(channel)), Buffer.from([qos])]);
+      await socket.ask(packet((subscribePacket << 4) | 0x02, Buffer.from([0, 1]), ...topics), suback);
+    }
+    socket.take(
+      (bytes, at, body) => subscriber.#packet(bytes, at, body),
+      () => subscriber.#end(),
+    );
     return subscriber;
+  }
+
+  place(): Place {
+    return { session: this.#session, last: this.#last };
+  }
+
+  /** After its topic, and at QoS 1 its identifier, stands the payload. */
+  #packet(bytes: Buffer, at: number, body: number): void {
+    const first = bytes[at] as number;
+    if (first >> 4 !== publishPacket) return;
+    const topicEnd = body + 2 + bytes.readUInt16BE(body);
+    const [isAcknowledged, isRepeated] = [(first & 0x02) !== 0, (first & 0x08) !== 0];
+    if (isAcknowledged) {
+      this.#acks.push(packet(puback << 4, Buffer.from([bytes[topicEnd] as number, bytes[topicEnd + 1] as number])));
+    }
+    const number = numberAt(bytes, topicEnd + (isAcknowledged ? 2 : 0) + 1);
+    // What it had, and had not acknowledged when its connection was lost, is sent once more and says so.
+    if (isRepeated && number <= this.#last) return;
+    this.#last = number;
+    this.take(number);
+  }
+
+  #end(): void {
+    if (this.#acks.length > 0) this.#socket.send(Buffer.concat(this.#acks.splice(0)));
+    this.taken();
   }
 
   pause(): void {
