@@ -1,8 +1,9 @@
 /** What all peers have in common: where they were installed, how they are started and how their clients count. */
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { existsSync, openSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { seconds } from "../measure.ts";
 import type { Publisher, PublisherOptions, Subscriber, SubscriberOptions } from "../system.ts";
@@ -33,14 +34,19 @@ export function peerPackageVersion(name: string): string | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version : undefined;
 }
 
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
+/** A port that is free, out of the range from which connections take theirs: others open thousands meanwhile. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }
 
@@ -62,7 +68,10 @@ export async function server(
   const end = performance.now() + 60_000;
   while (!(await accepts(options.port))) {
     if (child.exitCode === null && performance.now() < end) await seconds(0.02);
-    else throw new Error(`${command} did not start:\n${readFileSync(log, "utf8").slice(-2_000)}`);
+    else {
+      child.kill("SIGKILL");
+      throw new Error(`${command} did not start:\n${readFileSync(log, "utf8").slice(-2_000)}`);
+    }
   }
   return stopped(child);
 }

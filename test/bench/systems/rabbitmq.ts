@@ -2,10 +2,10 @@
  * RabbitMQ in two ways: everything stored in one quorum queue, which is also what members of a group compete for, and beside it a
  * transient queue for each subscriber; or a stream for each channel, which every subscriber reads from where it wants.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { until } from "../measure.ts";
+import { seconds, until } from "../measure.ts";
 import { message, numberAt } from "../message.ts";
 import type { PublisherOptions, SubscriberOptions, System, Worker, WorkerOptions } from "../system.ts";
 import { freePort, PeerPublisher, PeerSubscriber, peerPackage, peerPackageVersion, server, unless } from "./peer.ts";
@@ -22,12 +22,12 @@ export const rabbitmq: System = {
   absence,
   async start(folder) {
     const { url, ...started } = await rabbit(folder);
-    const connection = await connect(url);
-    const channel = await connection.createChannel();
+    const link = await Link.open(url);
+    const { channel } = link;
     await channel.assertExchange(exchange, "topic", { durable: true });
     await channel.assertQueue(store, { durable: true, arguments: { "x-queue-type": "quorum" } });
     await channel.bindQueue(store, exchange, "#");
-    await connection.close();
+    link.close();
     return {
       ...started,
       url,
@@ -50,13 +50,20 @@ export const rabbitmqStream: System = {
   absence,
   async start(folder) {
     const { url, ...started } = await rabbit(folder);
+    const declare = declaring(url);
     return {
       ...started,
       url,
       folder,
       client: {
-        publisher: (options) => RabbitPublisher.start(url, options, ""),
-        subscriber: (options) => StreamSubscriber.start(url, options),
+        async publisher(options) {
+          await declare(options.channel(1));
+          return RabbitPublisher.start(url, options, "");
+        },
+        async subscriber(options) {
+          await Promise.all([options.channel].flat().map(declare));
+          return StreamSubscriber.start(url, options);
+        },
       },
     };
   },
@@ -101,7 +108,14 @@ log.file.level = error
     RABBITMQ_CONF_ENV_FILE: join(folder, "env.conf"),
     RABBITMQ_PID_FILE: pidFile,
   };
-  const started = await server(command, [], { folder, port, env });
+  // Its name server outlives it.
+  const forget = () => {
+    spawnSync("epmd", ["-kill"], { env: { ...process.env, ...env } });
+  };
+  const started = await server(command, [], { folder, port, env }).catch((error) => {
+    forget();
+    throw error;
+  });
   await until(() => existsSync(pidFile), "the process of RabbitMQ");
   const pid = Number(readFileSync(pidFile, "utf8"));
   return {
@@ -112,26 +126,26 @@ log.file.level = error
       process.kill(pid, "SIGTERM");
       await until(() => !existsSync(`/proc/${pid}`), "stopping RabbitMQ");
       await started.stop();
-      execFileSync("epmd", ["-kill"], { env: { ...process.env, ...env }, stdio: "ignore" });
+      forget();
     },
   };
 }
 
 function installedVersion(): string {
-  return execFileSync("dpkg-query", ["--show", "--showformat=${Version}", "rabbitmq-server"], { encoding: "utf8" });
+  return execFileSync("dpkg-query", ["--show", `--showformat=\${Version}`, "rabbitmq-server"], { encoding: "utf8" });
 }
 
 /** As much of amqplib as is used here. */
 interface Connection {
-  createChannel(): Promise<Channel>;
   createConfirmChannel(): Promise<Channel>;
-  on(event: "error" | "close", handler: (error?: Error) => void): void;
-  close(): Promise<void>;
+  on(event: "error", handler: (error: Error) => void): void;
+  on(event: "close", handler: () => void): void;
   /** What it speaks over. */
   readonly connection: { readonly stream: { pause(): void; resume(): void; destroy(): void } };
 }
 
 interface Channel {
+  on(event: "error", handler: (error: Error) => void): void;
   assertExchange(name: string, type: string, options: object): Promise<void>;
   assertQueue(name: string, options: object): Promise<{ queue: string }>;
   bindQueue(queue: string, exchange: string, pattern: string): Promise<void>;
@@ -159,43 +173,90 @@ const store = "store";
 /** A final `>` is one level or more; there `#` is none or more, so a `*` is put before it. */
 const key = (channel: string): string => channel.replace(/>$/, "*.#");
 
-const streamArguments = { durable: true, arguments: { "x-queue-type": "stream" } };
-
-class RabbitPublisher extends PeerPublisher {
-  readonly #connection: Connection;
-  readonly #channel: Channel;
-  readonly #exchange: string;
-  #closed = false;
-
-  private constructor(connection: Connection, channel: Channel, options: PublisherOptions, exchange: string) {
-    super(options);
-    this.#connection = connection;
-    this.#channel = channel;
-    this.#exchange = exchange;
-    for (const event of ["error", "close"] as const) {
-      connection.on(event, () => this.#closed || this.failed("the connection was lost"));
+/** Declares streams, each once, as two at once may be refused. After a start they take a moment to be there again. */
+function declaring(url: string): (name: string) => Promise<void> {
+  const declare = async (name: string) => {
+    const options = { durable: true, arguments: { "x-queue-type": "stream" } };
+    for (let tries = 100; ; tries--) {
+      const link = await Link.open(url);
+      try {
+        await link.channel.assertQueue(name, options);
+        return;
+      } catch (error) {
+        if (tries === 0) throw error;
+      } finally {
+        link.close();
+      }
+      await seconds(0.1);
     }
+  };
+  const declared = new Map<string, Promise<void>>();
+  return (name) => {
+    const one = declared.get(name) ?? declare(name);
+    declared.set(name, one);
+    return one;
+  };
+}
+
+/** A connection with one channel. What is refused ends a channel, and says so where somebody must listen. */
+class Link {
+  onFault: (why: string) => void = () => {};
+  readonly channel: Channel;
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection, channel: Channel) {
+    this.#connection = connection;
+    this.channel = channel;
+    channel.on("error", ({ message }) => this.onFault(message));
+    connection.on("error", ({ message }) => this.onFault(message));
+    connection.on("close", () => this.onFault("the connection was lost"));
   }
 
-  static async start(url: string, options: PublisherOptions, exchange: string): Promise<RabbitPublisher> {
-    const connection = await connect(url);
-    const publisher = new RabbitPublisher(connection, await connection.createConfirmChannel(), options, exchange);
-    // A stream is there before it is published to; a publisher has one.
-    if (exchange === "") await publisher.#channel.assertQueue(options.channel(1), streamArguments);
-    return publisher.begin();
+  static async open(url: string, localAddress?: string): Promise<Link> {
+    const connection = await connect(url, localAddress);
+    return new Link(connection, await connection.createConfirmChannel());
+  }
+
+  pause(): void {
+    this.#connection.connection.stream.pause();
+  }
+
+  resume(): void {
+    this.#connection.connection.stream.resume();
   }
 
   close(): void {
-    this.#closed = true;
+    this.onFault = () => {};
     this.#connection.connection.stream.destroy();
+  }
+}
+
+const persistent = { deliveryMode: 2 };
+
+class RabbitPublisher extends PeerPublisher {
+  readonly #link: Link;
+  readonly #exchange: string;
+
+  private constructor(link: Link, options: PublisherOptions, exchange: string) {
+    super(options);
+    this.#link = link;
+    this.#exchange = exchange;
+    link.onFault = (why) => this.failed(why);
+  }
+
+  static async start(url: string, options: PublisherOptions, exchange: string): Promise<RabbitPublisher> {
+    return new RabbitPublisher(await Link.open(url), options, exchange).begin();
+  }
+
+  close(): void {
+    this.#link.close();
   }
 
   protected transmit(first: number, count: number): void {
     const { bytes, channel } = this.options;
     for (let number = first; number < first + count; number++) {
-      const name = channel(number);
       const content = Buffer.from(message(number, bytes));
-      this.#channel.publish(this.#exchange, name, content, persistent, (error) => {
+      this.#link.channel.publish(this.#exchange, channel(number), content, persistent, (error) => {
         if (error === null) this.confirmed(1);
         else this.failed("a publish was refused");
       });
@@ -203,32 +264,26 @@ class RabbitPublisher extends PeerPublisher {
   }
 }
 
-const persistent = { deliveryMode: 2 };
-
 abstract class RabbitSubscriber extends PeerSubscriber {
-  protected readonly connection: Connection;
-  #closed = false;
+  readonly #link: Link;
   #due = false;
 
-  constructor(connection: Connection, options: SubscriberOptions) {
+  constructor(link: Link, options: SubscriberOptions) {
     super(options);
-    this.connection = connection;
-    for (const event of ["error", "close"] as const) {
-      connection.on(event, () => this.#closed || this.failed("the connection was lost"));
-    }
+    this.#link = link;
+    link.onFault = (why) => this.failed(why);
   }
 
   pause(): void {
-    this.connection.connection.stream.pause();
+    this.#link.pause();
   }
 
   resume(): void {
-    this.connection.connection.stream.resume();
+    this.#link.resume();
   }
 
   close(): void {
-    this.#closed = true;
-    this.connection.connection.stream.destroy();
+    this.#link.close();
   }
 
   /** What comes in one turn of the event loop is told together. */
@@ -245,9 +300,9 @@ abstract class RabbitSubscriber extends PeerSubscriber {
 
 class QueueSubscriber extends RabbitSubscriber {
   static async start(url: string, options: SubscriberOptions): Promise<QueueSubscriber> {
-    const connection = await connect(url, options.localAddress);
-    const channel = await connection.createChannel();
-    const subscriber = new QueueSubscriber(connection, options);
+    const link = await Link.open(url, options.localAddress);
+    const { channel } = link;
+    const subscriber = new QueueSubscriber(link, options);
     const { queue } = await channel.assertQueue("", { exclusive: true, autoDelete: true, durable: false });
     await Promise.all(subscriber.channels.map((name) => channel.bindQueue(queue, exchange, key(name))));
     const take = (delivery: Delivery | null) => delivery !== null && subscriber.takeFrom(delivery);
@@ -263,15 +318,14 @@ class StreamSubscriber extends RabbitSubscriber {
   #unacknowledged = 0;
 
   static async start(url: string, options: SubscriberOptions): Promise<StreamSubscriber> {
-    const connection = await connect(url, options.localAddress);
-    const channel = await connection.createChannel();
-    const subscriber = new StreamSubscriber(connection, options);
+    const link = await Link.open(url, options.localAddress);
+    const { channel } = link;
+    const subscriber = new StreamSubscriber(link, options);
     const { from } = options;
     const place = typeof from === "object" ? (from.place as number) : -1;
     const offset = from === "latest" ? "next" : place < 0 ? "first" : place + 1;
     await channel.prefetch(prefetch);
     for (const name of subscriber.channels) {
-      await channel.assertQueue(name, streamArguments);
       const take = (delivery: Delivery | null) => delivery !== null && subscriber.#take(channel, delivery);
       await channel.consume(name, take, { arguments: { "x-stream-offset": offset } });
     }
@@ -298,19 +352,19 @@ class QueueWorker implements Worker {
   settled = 0;
   fault: string | undefined;
   onTaken: () => void = () => {};
-  readonly #connection: Connection;
-  #closed = false;
+  readonly #link: Link;
 
-  private constructor(connection: Connection) {
-    this.#connection = connection;
-    connection.on("error", () => this.#lost());
-    connection.on("close", () => this.#lost());
+  private constructor(link: Link) {
+    this.#link = link;
+    link.onFault = (why) => {
+      this.fault ??= why;
+    };
   }
 
   static async start(url: string, options: WorkerOptions): Promise<QueueWorker> {
-    const connection = await connect(url);
-    const channel = await connection.createChannel();
-    const worker = new QueueWorker(connection);
+    const link = await Link.open(url);
+    const { channel } = link;
+    const worker = new QueueWorker(link);
     await channel.prefetch(options.window);
     const take = (delivery: Delivery) => {
       options.once.take(numberAt(delivery.content, 1));
@@ -323,11 +377,6 @@ class QueueWorker implements Worker {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#connection.connection.stream.destroy();
-  }
-
-  #lost(): void {
-    if (!this.#closed) this.fault ??= "the connection was lost";
+    this.#link.close();
   }
 }
