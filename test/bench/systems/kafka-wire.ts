@@ -102,7 +102,7 @@ export class KafkaSocket {
 
   close(): void {
     this.onFault = () => {};
-    this.#socket.destroy();
+    this.#socket.resetAndDestroy();
   }
 
   #read(data: Buffer): void {

@@ -141,7 +141,7 @@ interface Connection {
   on(event: "error", handler: (error: Error) => void): void;
   on(event: "close", handler: () => void): void;
   /** What it speaks over. */
-  readonly connection: { readonly stream: { pause(): void; resume(): void; destroy(): void } };
+  readonly connection: { readonly stream: { pause(): void; resume(): void; resetAndDestroy(): void } };
 }
 
 interface Channel {
@@ -227,7 +227,7 @@ class Link {
 
   close(): void {
     this.onFault = () => {};
-    this.#connection.connection.stream.destroy();
+    this.#connection.connection.stream.resetAndDestroy();
   }
 }
 

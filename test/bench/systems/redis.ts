@@ -108,7 +108,7 @@ class RedisSocket {
 
   close(): void {
     this.onFault = () => {};
-    this.#socket.destroy();
+    this.#socket.resetAndDestroy();
   }
 
   #read(data: Buffer): void {
