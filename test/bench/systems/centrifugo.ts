@@ -150,7 +150,7 @@ class CentrifugoSubscriber extends PeerSubscriber {
   }
 
   place(): Place {
-    const offset = /"offset":(\d+)(?!.*"offset")/.exec(this.#last.toString("latin1"))?.[1] ?? 0;
+    const offset = [...this.#last.toString("latin1").matchAll(/"offset":(\d+)/g)].at(-1)?.[1] ?? 0;
     return { epoch: this.#epoch, offset: Number(offset) };
   }
 
@@ -196,12 +196,14 @@ class CentrifugoSubscriber extends PeerSubscriber {
       if (!line.startsWith('{"id":')) continue;
       const { error, subscribe } = JSON.parse(line) as {
         error?: { message: string };
-        subscribe?: { epoch?: string; recovered?: boolean };
+        subscribe?: { epoch?: string; offset?: number; recovered?: boolean };
       };
       if (error !== undefined) this.failed(`a subscription was refused: ${error.message}`);
       const recovering = typeof this.options.from === "object";
       if (recovering && subscribe?.recovered !== true) this.failed("it could not be given what it missed");
       this.#epoch = subscribe?.epoch ?? this.#epoch;
+      // Where it is until a message comes.
+      this.#last = Buffer.from(`"offset":${subscribe?.offset ?? 0}`);
       this.#onSubscribed(++this.#subscribed);
     }
   }

@@ -24,6 +24,7 @@ function system(name: "jetstream" | "jetstream-always", syncInterval: "2m" | "al
     settings: `one nats-server, stream in a file, sync_interval: ${syncInterval}; over its WebSocket; live by republish`,
     durability: syncInterval === "always" ? "flushed" : "process",
     can: ["acknowledges", "channels", "wildcards", "replays", "resumes", "groups"],
+    leavesOut: { "resume-storm": "one that comes back needs a consumer, and 10,000 together are refused" },
     absence: natsAbsence,
     async start(folder) {
       const limits = "max_memory_store: 1GB, max_file_store: 100GB";
@@ -183,6 +184,9 @@ class LiveSubscriber extends JetStreamSubscriber {
 }
 
 class Consumer extends JetStreamSubscriber {
+  /** Where it is until a message comes. */
+  #begin = 0;
+
   static async start(socket: NatsSocket, options: SubscriberOptions): Promise<Consumer> {
     const consumer = new Consumer(socket, options);
     const { from } = options;
@@ -190,6 +194,7 @@ class Consumer extends JetStreamSubscriber {
       typeof from === "object"
         ? { deliver_policy: "by_start_sequence", opt_start_seq: (from.place as number) + 1 }
         : { deliver_policy: "all" };
+    if (typeof from === "object") consumer.#begin = from.place as number;
     const subject = `deliver.${randomUUID()}`;
     const config = {
       ...begin,
@@ -210,7 +215,7 @@ class Consumer extends JetStreamSubscriber {
 
   /** The sequence of the last message, by its reply subject `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>…`. */
   place(): number {
-    return Number(this.last.toString("latin1").split(" ")[3]?.split(".")[5] ?? 0);
+    return Number(this.last.toString("latin1").split(" ")[3]?.split(".")[5] ?? this.#begin);
   }
 
   #message(received: NatsMessage): void {

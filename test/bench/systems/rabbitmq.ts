@@ -323,6 +323,7 @@ class StreamSubscriber extends RabbitSubscriber {
     const subscriber = new StreamSubscriber(link, options);
     const { from } = options;
     const place = typeof from === "object" ? (from.place as number) : -1;
+    subscriber.#last = place;
     const offset = from === "latest" ? "next" : place < 0 ? "first" : place + 1;
     await channel.prefetch(prefetch);
     for (const name of subscriber.channels) {

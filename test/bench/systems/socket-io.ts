@@ -69,8 +69,9 @@ async function open(
       const text = packet.toString("latin1");
       if (text.startsWith("0"))
         return socket.send(`40${options.place === undefined ? "" : JSON.stringify(options.place)}`);
+      // What it missed comes before the answer to it.
+      if (text.startsWith("42")) return onPacket(packet);
       if (!text.startsWith("40")) return reject(new Error(text));
-      // What it missed comes right after this.
       socket.onMessage = (next) => (next[0] === ping ? socket.send("3") : onPacket(next));
       resolve(text.slice(2));
     };
@@ -123,6 +124,9 @@ class RoomSubscriber extends PeerSubscriber {
     const subscriber = new RoomSubscriber(options);
     const { from, localAddress } = options;
     const place = typeof from === "object" ? (from.place as Place) : undefined;
+    subscriber.#pid = place?.pid ?? "";
+    // Where it is until a message comes.
+    if (place !== undefined) subscriber.#last = Buffer.from(`"${place.offset}"]`);
     const { socket, pid } = await open(url, (packet) => subscriber.#packet(packet), { localAddress, place });
     subscriber.#socket = socket;
     subscriber.#pid = pid ?? "";
