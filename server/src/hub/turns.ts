@@ -17,9 +17,36 @@ export interface Lane {
   replayWaitMs(): number;
 }
 
+/** Those who wait in a lane, in order; asking twice is asking once. */
+class Queue {
+  readonly #waiting = new Set<Steps>();
+  /** A set is walked by one iterator all along: each new one would have to pass over those that have gone. */
+  #walk = this.#waiting.values();
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  add(steps: Steps): void {
+    this.#waiting.add(steps);
+  }
+
+  take(): Steps | undefined {
+    let next = this.#walk.next();
+    // One that has come to the end finds nothing that is added after that.
+    if (next.done) {
+      this.#walk = this.#waiting.values();
+      next = this.#walk.next();
+    }
+    if (next.done) return undefined;
+    this.#waiting.delete(next.value);
+    return next.value;
+  }
+}
+
 export class Turns {
   readonly #clock: Clock;
-  readonly #queues = new Map<Lane, Set<Steps>>();
+  readonly #queues = new Map<Lane, Queue>();
   /** The lanes that may take a step, in the order in which they do. */
   readonly #ready = new Set<Lane>();
   readonly #resting = new Set<Lane>();
@@ -38,8 +65,12 @@ export class Turns {
 
   /** Gives whoever asks a turn; asking twice is asking once. */
   ask(steps: Steps, lane: Lane): void {
-    const queue = this.#queues.get(lane) ?? new Set();
-    this.#queues.set(lane, queue.add(steps));
+    let queue = this.#queues.get(lane);
+    if (queue === undefined) {
+      queue = new Queue();
+      this.#queues.set(lane, queue);
+    }
+    queue.add(steps);
     if (!this.#resting.has(lane)) this.#enter(lane);
   }
 
@@ -66,12 +97,9 @@ export class Turns {
 
   /** One step of whoever is first in a lane. */
   async #step(lane: Lane): Promise<void> {
-    const queue = this.#queues.get(lane) as Set<Steps>;
-    const [steps] = queue;
-    if (steps !== undefined) {
-      queue.delete(steps);
-      if (await steps.step()) queue.add(steps);
-    }
+    const queue = this.#queues.get(lane) as Queue;
+    const steps = queue.take();
+    if (steps !== undefined && (await steps.step())) queue.add(steps);
     if (queue.size === 0) this.#queues.delete(lane);
     else this.#ready.add(lane);
   }

@@ -18,6 +18,7 @@ import type { SessionCounts } from "../runtime/metrics.ts";
 import { Session, type SessionParts } from "../session/session.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Proxies } from "./peer.ts";
+import { TurnWrites } from "./turn-writes.ts";
 import { closeGraceMs, WsSocket } from "./ws-socket.ts";
 
 export interface ListenerParts {
@@ -52,6 +53,7 @@ export class Listener {
   readonly #upgrades: WebSocketServer;
   /** Connections that are there, by their far ends, and the address that each is counted by. */
   readonly #counted = new Map<string, string>();
+  readonly #writes = new TurnWrites();
 
   constructor(parts: ListenerParts) {
     const { limits } = parts.session;
@@ -191,7 +193,7 @@ export class Listener {
   #connected(ws: WebSocket, stream: Socket, address: string): void {
     const { session: parts, codecs } = this.#parts;
     const codec = codecs.get(ws.protocol) as HubCodec;
-    const session = new Session(new WsSocket(ws, stream, parts.clock), codec, parts, address);
+    const session = new Session(new WsSocket(ws, stream, parts.clock, this.#writes), codec, parts, address);
     this.sessions.add(session);
     ws.on("message", (message, binary) => session.receive(message as Buffer, binary));
     ws.on("close", () => {

@@ -16,9 +16,11 @@ export interface Peer {
 
 export class Proxies {
   readonly #trusted = new BlockList();
+  readonly #areNone: boolean;
 
   /** Addresses, and networks such as `10.0.0.0/8`. Throws a TypeError where one is neither. */
   constructor(trusted: readonly string[]) {
+    this.#areNone = trusted.length === 0;
     for (const one of trusted) {
       const [address = "", bits] = one.split("/");
       const family = isIPv6(address) ? "ipv6" : "ipv4";
@@ -29,7 +31,8 @@ export class Proxies {
   }
 
   trusts(address: string): boolean {
-    return isIP(address) !== 0 && this.#trusted.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+    // A list is asked through an object of its own, which costs a tenth of a handshake.
+    return !this.#areNone && isIP(address) !== 0 && this.#trusted.check(address, isIPv6(address) ? "ipv6" : "ipv4");
   }
 
   peerOf({ socket, headers }: Pick<IncomingMessage, "socket" | "headers">): Peer {

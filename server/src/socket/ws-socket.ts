@@ -4,6 +4,7 @@ import type { WebSocket } from "ws";
 import type { Frame } from "../codec/codec.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Socket } from "../session/socket.ts";
+import type { TurnWrites } from "./turn-writes.ts";
 
 /** How long a client may take to answer a close before its connection is cut. */
 export const closeGraceMs = 2_000;
@@ -12,15 +13,20 @@ export class WsSocket implements Socket {
   readonly #ws: WebSocket;
   readonly #stream: Connection;
   readonly #clock: Clock;
+  readonly #writes: TurnWrites;
+  /** The turn in which it was written to last, and whether more than once. */
+  #turn = -1;
+  #isHeld = false;
 
   /**
    * `stream` is the connection that the WebSocket was upgraded from. Frames are written to it as they are, past
    * `ws`: they are framed already, once for all their receivers, and `ws` itself writes only pongs and closes.
    */
-  constructor(ws: WebSocket, stream: Connection, clock: Clock) {
+  constructor(ws: WebSocket, stream: Connection, clock: Clock, writes: TurnWrites) {
     this.#ws = ws;
     this.#stream = stream;
     this.#clock = clock;
+    this.#writes = writes;
   }
 
   get bufferedBytes(): number {
@@ -32,7 +38,16 @@ export class WsSocket implements Socket {
   }
 
   send(frame: Frame): void {
-    if (this.#ws.readyState === this.#ws.OPEN) this.#stream.write(frame);
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    const { turn } = this.#writes;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#isHeld = false;
+    } else if (!this.#isHeld) {
+      this.#isHeld = true;
+      this.#writes.hold(this.#stream);
+    }
+    this.#stream.write(frame);
   }
 
   pause(): void {
