@@ -40,6 +40,8 @@ export class Network {
   weather: Weather = { ...fair };
   /** Told how much a connection has buffered at a hub when more is sent, which may be of any size. */
   onBuffered: (hub: string, bytes: number) => void = () => {};
+  /** The largest frame that a hub has sent so far. */
+  largestFrame = 0;
   /** Told of everything that arrives. */
   readonly watch: Watch;
   readonly links = new Set<Link>();
@@ -171,6 +173,7 @@ export class Link {
   #sendToClient(frame: Frame): void {
     const { length } = frame;
     const text = payloadOf(frame);
+    this.#network.largestFrame = Math.max(this.#network.largestFrame, length);
     this.#network.onBuffered((this.#door as Door).machine.name, this.#buffered);
     this.#buffered += length;
     this.#wasHigh ||= this.#buffered >= highWaterBytes;

@@ -148,6 +148,8 @@ export class World {
     const { timeline, recorder, roles, disk } = this;
     const finished = this.#mode === "liveness";
     const processes = finished ? roles.flatMap((role) => role.processes) : [];
+    const { outboxBytesMax } = limits;
+    const bytesMax = outboxBytesMax + Math.max(outboxBytesMax, this.network.largestFrame) + wordsBytesMax;
     const buffers = [...this.#buffered].map(([process, bytes]) => {
       return { process, at: timeline.now, op: "buffer", kind: "info", bytes, bytesMax } as const;
     });
@@ -182,5 +184,5 @@ export class World {
   }
 }
 
-/** What a hub may hold for one connection when it sends more: what its outbox may, and answers. */
-const bytesMax = 2 * limits.outboxBytesMax + 1_024;
+/** Beyond what an outbox may hold a hub may hold the frame that was the last to fit, or answers, and says little more. */
+const wordsBytesMax = 1_024;
