@@ -38,10 +38,10 @@ const highWaterBytes = 1_024;
 export class Network {
   readonly timeline: Timeline;
   weather: Weather = { ...fair };
-  /** Told how much a connection has buffered at a hub when more is sent, which may be of any size. */
+  /** Told how much a connection had buffered at a hub when more was sent. */
   onBuffered: (hub: string, bytes: number) => void = () => {};
-  /** The largest frame that a hub has sent so far. */
-  largestFrame = 0;
+  /** The most bytes that a hub has sent over one connection at once: a large frame, or what a round of a group leases. */
+  largestBurst = 0;
   /** Told of everything that arrives. */
   readonly watch: Watch;
   readonly links = new Set<Link>();
@@ -89,6 +89,8 @@ export class Link {
   #buffered = 0;
   #received = 0;
   #wasHigh = false;
+  /** What is sent at this moment. */
+  #burst = { at: -1, before: 0, bytes: 0 };
   #paused: (() => void)[] | undefined;
 
   constructor(network: Network, client: Machine, listener: TransportListener) {
@@ -173,8 +175,11 @@ export class Link {
   #sendToClient(frame: Frame): void {
     const { length } = frame;
     const text = payloadOf(frame);
-    this.#network.largestFrame = Math.max(this.#network.largestFrame, length);
-    this.#network.onBuffered((this.#door as Door).machine.name, this.#buffered);
+    const { timeline } = this.#network;
+    if (timeline.now !== this.#burst.at) this.#burst = { at: timeline.now, before: this.#buffered, bytes: 0 };
+    this.#burst.bytes += length;
+    this.#network.largestBurst = Math.max(this.#network.largestBurst, this.#burst.bytes);
+    this.#network.onBuffered((this.#door as Door).machine.name, this.#burst.before);
     this.#buffered += length;
     this.#wasHigh ||= this.#buffered >= highWaterBytes;
     this.#toClient.push(

@@ -149,7 +149,7 @@ export class World {
     const finished = this.#mode === "liveness";
     const processes = finished ? roles.flatMap((role) => role.processes) : [];
     const { outboxBytesMax } = limits;
-    const bytesMax = outboxBytesMax + Math.max(outboxBytesMax, this.network.largestFrame) + wordsBytesMax;
+    const bytesMax = outboxBytesMax + Math.max(outboxBytesMax, this.network.largestBurst) + wordsBytesMax;
     const buffers = [...this.#buffered].map(([process, bytes]) => {
       return { process, at: timeline.now, op: "buffer", kind: "info", bytes, bytesMax } as const;
     });
@@ -184,5 +184,5 @@ export class World {
   }
 }
 
-/** Beyond what an outbox may hold a hub may hold the frame that was the last to fit, or answers, and says little more. */
+/** Beyond what an outbox may hold a hub may hold what was the last to fit, or answers, and says little more. */
 const wordsBytesMax = 1_024;
