@@ -301,6 +301,12 @@ describe("a subscription", () => {
     ]);
   });
 
+  test("is not held to what the final read came too late for", () => {
+    const story = abc().publish("D", 4, { channel: "b" }).lose("A").oldest(3);
+    story.subscribe("sub", { pattern: "b", fromEarliest: true }).confirm("sub", 0).gap("sub", 0, 1);
+    expect(story.given("sub", 4, "D", { channel: "b" }).violations).toEqual([]);
+  });
+
   test("G13: does not get everything after the faults have stopped", () => {
     const story = abc().subscribe("sub").confirm("sub", 1).given("sub", 2, "B");
     expect(story.violations).toEqual([]);

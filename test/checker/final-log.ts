@@ -1,5 +1,5 @@
 /** What the final, full read found, by place and by pattern. */
-import { matcher, namespaceOf, type Offset, type Pattern } from "@dogear/shared";
+import { type Epoch, matcher, namespaceOf, type Offset, type Pattern } from "@dogear/shared";
 import type { Content, EventOf, HistoryEvent, Place } from "./history.ts";
 
 export type Logged = EventOf<"read", "ok">;
@@ -51,6 +51,11 @@ export class FinalLog {
       this.#matching.set(pattern, matching);
     }
     return matching;
+  }
+
+  /** Whether the final read began early enough to know what there was after an offset, also where it is removed by now. */
+  reachesBack(pattern: Pattern, { epoch, from }: { readonly epoch: Epoch; readonly from: Offset }): boolean {
+    return this.#of(pattern).some((message) => message.epoch === epoch && message.offset <= from + 1);
   }
 
   /** The last offset of a pattern's namespace, as far as it is known. */

@@ -138,6 +138,7 @@ function* checkGaps(course: Course, log: FinalLog): Generator<Violation> {
   const knowsRemoved = log.messages.some(({ channel, offset }) => log.isRemoved(channel, offset));
   for (const gap of course.gaps) {
     if (!knowsRemoved || gap.to === null || gap.reason !== "retention") continue;
+    if (!log.reachesBack(invoked.pattern, gap)) continue;
     if (!known.some((message) => covers(gap, message) && log.isRemoved(message.channel, message.offset))) {
       const says = `${name} was told a gap from ${gap.from} to ${gap.to}, where nothing was removed that it selects.`;
       yield new Violation("G5", says, [gap]);
