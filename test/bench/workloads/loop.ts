@@ -6,7 +6,7 @@ import type { Publisher } from "../system.ts";
 const tryS = 0.3;
 const worthIt = 1.1;
 /** A larger one is not tried where messages would be on their way for longer than this. */
-const waitS = 0.25;
+const waitS = 0.5;
 const factor = 4;
 const inFlightMax = 4_096;
 
