@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Report, rowsOf } from "./bench.ts";
 import { type Figure, figuresOf, generatorBound, generatorCpu, median } from "./figures.ts";
 import { eachNumber, message, numberAt } from "./message.ts";
-import { html, lines, parse } from "./report.ts";
+import { html, lines, merged, parse } from "./report.ts";
 import { Once, Sequence } from "./sequence.ts";
 import { type System, systemNames } from "./system.ts";
 import { systems } from "./systems/index.ts";
@@ -145,6 +145,22 @@ describe("the report", () => {
   test("can be made again from its lines", () => {
     expect(parse(lines(report))).toEqual(report);
     expect(html(parse(lines(report)))).toBe(html(report));
+  });
+
+  test("is one of several, each thing once, and of what is there twice the first", () => {
+    const other: Report = {
+      about: { ...report.about, runs: 1, workloads: [{ name: "idle", says: "nothing" }] },
+      figures: [
+        ...figuresOf(row, [ran(40, "flushes/s")], new Map([["flushes/s", 60]])),
+        ...figuresOf({ ...row, workload: "idle" }, [ran(5)], new Map()),
+      ],
+    };
+    const { about, figures } = merged([report, other]);
+    expect(about.workloads.map(({ name }) => name)).toEqual(["fan-out-10", "idle"]);
+    expect([about.runs, about.systems.length, about.absent.length]).toEqual([1, 1, 1]);
+    expect(figures.slice(0, report.figures.length)).toEqual(report.figures);
+    expect(figures.slice(report.figures.length).map(({ workload }) => workload)).toEqual(["idle"]);
+    expect(merged([report])).toEqual(report);
   });
 
   test("says who is absent, what is void, what an acknowledgement means, and what the limit is", () => {

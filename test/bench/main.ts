@@ -3,7 +3,7 @@
  *
  * Servers and generator are separate processes. Limits, workloads and systems are interleaved run by run; figures are
  * medians with their spread; a row in which anything was lost, repeated or out of order is void. `--report` writes a page
- * with plots, and beside it what it was made of, a line of JSON each; `--from` makes the page of such lines again.
+ * with plots, and beside it what it was made of, a line of JSON each; `--from` makes the page of such lines again, also of those of several runs (`--from a.jsonl,b.jsonl`).
  * `--histories` measures nothing: it runs each workload small and checks all that was done and seen (`histories.ts`).
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { bench, type Plan, type Report, rowsOf } from "./bench.ts";
 import { table } from "./figures.ts";
 import { checkHistories } from "./histories.ts";
 import { limits } from "./limits/index.ts";
-import { html, lines, parse } from "./report.ts";
+import { html, lines, merged, parse } from "./report.ts";
 import { systemNames } from "./system.ts";
 import { systems } from "./systems/index.ts";
 import { workloads } from "./workloads/index.ts";
@@ -29,12 +29,16 @@ const { values } = parseArgs({
     histories: { type: "boolean", default: false },
   },
 });
-const report = values.from === undefined ? await measure() : parse(readFileSync(values.from, "utf8"));
+const report = values.from === undefined ? await measure() : merged(read(values.from.split(",")));
 if (values.json) for (const figure of report.figures) console.log(JSON.stringify(figure));
 else console.log(`\n${report.about.machine}\n\n${table(report.figures)}`);
 if (values.report !== undefined) {
   writeFileSync(values.report, html(report));
   if (values.from === undefined) writeFileSync(values.report.replace(/\.html$/, ".jsonl"), lines(report));
+}
+
+function read(files: readonly string[]): [Report, ...Report[]] {
+  return files.map((file) => parse(readFileSync(file, "utf8"))) as [Report, ...Report[]];
 }
 
 async function measure(): Promise<Report> {

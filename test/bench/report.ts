@@ -29,6 +29,31 @@ export function parse(text: string): Report {
   return { about, figures: rest.map((line) => JSON.parse(line) as Figure) };
 }
 
+/**
+ * One report of several, so that not every system has to be measured in every workload. The limits are the first one's; what
+ * a figure is of its limit was found in its own run. Of what is there twice, the first is taken.
+ */
+export function merged([first, ...others]: readonly [Report, ...Report[]]): Report {
+  const reports = [first, ...others];
+  const all = <Key extends "systems" | "absent" | "workloads" | "leftOut">(key: Key) => {
+    const found = reports.flatMap(({ about }): readonly unknown[] => about[key]).map((one) => JSON.stringify(one));
+    return [...new Set(found)].map((one) => JSON.parse(one)) as unknown as About[Key];
+  };
+  const figures = new Map<string, Figure>();
+  for (const figure of reports.flatMap((report) => report.figures)) {
+    const place = `${figure.workload} ${figure.system} ${figure.metric}`;
+    if (!figures.has(place)) figures.set(place, figure);
+  }
+  const lists = {
+    systems: all("systems"),
+    absent: all("absent"),
+    workloads: all("workloads"),
+    leftOut: all("leftOut"),
+  };
+  const runs = Math.min(...reports.map(({ about }) => about.runs));
+  return { about: { ...first.about, ...lists, runs }, figures: [...figures.values()] };
+}
+
 export function html({ about, figures }: Report): string {
   const workloads = about.workloads.filter(({ name }) => figures.some(({ workload }) => workload === name));
   return `<!doctype html>
