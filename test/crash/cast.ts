@@ -164,6 +164,7 @@ export class Cast {
     await Promise.all(this.#publishers.map((role) => this.#leave(role)));
     await this.#delivered();
     await this.#publishEnds();
+    await this.#caughtUp();
     await Promise.all(
       this.#subscribers.map(async (role) => {
         for (const pattern of role.task.patterns ?? []) {
@@ -207,6 +208,23 @@ export class Cast {
     const count = async () => (await admin(reader).namespaces()).reduce((sum, { scheduled }) => sum + scheduled, 0);
     await this.#until(async () => (await count()) === 0, "a hub where nothing is scheduled");
     await reader.close();
+  }
+
+  /** Resolves when every cursor is at the end. On a fast disk much is published, so it takes as long as it gets less. */
+  async #caughtUp(): Promise<void> {
+    const operator = admin(clientOf(this.#url));
+    const lag = async () => {
+      let messages = 0;
+      for await (const cursor of operator.allCursors()) messages += cursor.lag.messages;
+      return messages;
+    };
+    for (let left = await lag(), next = left; left > 0; left = next) {
+      const isLess = async () => {
+        next = await lag();
+        return next < left;
+      };
+      await this.#until(isLess, `subscribers that have less than ${left} messages before them`);
+    }
   }
 
   /** What the group gave up. */
