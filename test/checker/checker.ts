@@ -40,6 +40,8 @@ export interface GroupSetup {
   readonly order?: "key" | undefined;
   /** Whether it had to settle everything (G13). */
   readonly finished: boolean;
+  /** How many messages it says that retention took before any member saw them; by default none. */
+  readonly lost?: number | undefined;
 }
 
 /** @param history In the order in which it happened, the final read last. */

@@ -36,6 +36,10 @@ class Story {
   }
 
   get violations(): string[] {
+    return this.judged();
+  }
+
+  judged(lost?: number): string[] {
     const draft = { channel: "jobs.a" as Channel, draft: "A", payload: "A" };
     const read = { op: "read", kind: "ok", epoch, offset: 7 as Offset, ...draft } as const;
     const history: HistoryEvent[] = [
@@ -43,7 +47,7 @@ class Story {
       ...this.#events,
       { process: "reader", at: this.#events.length + 1, ...read },
     ];
-    const groups = { [group]: { pattern: "jobs.>" as Pattern, finished: true } };
+    const groups = { [group]: { pattern: "jobs.>" as Pattern, finished: true, lost } };
     return check(history, { namespaces: ["default"], finishers: [], groups }).map(String);
   }
 
@@ -73,6 +77,12 @@ describe("a group that kept its promises", () => {
 
   test("gives up what was rejected, once", () => {
     expect(new Story().leased("a", 1).settled("a", 1, "reject").dies().violations).toEqual([]);
+  });
+
+  test("owes nobody what it says that retention took before a member saw it", () => {
+    expect(new Story().judged(1)).toEqual([]);
+    const seen = new Story().leased("a", 1).settled("a", 1, "release");
+    expect(seen.judged(1)).toEqual(["G13: g/7 was never settled."]);
   });
 
   test("may have settled what nobody confirmed", () => {

@@ -32,7 +32,7 @@ export function checkGroups(
   log: FinalLog,
   groups: Readonly<Record<string, GroupSetup>>,
 ): Violation[] {
-  return Object.entries(groups).flatMap(([group, { pattern, order, finished }]) => {
+  return Object.entries(groups).flatMap(([group, { pattern, order, finished, lost = 0 }]) => {
     const violations: Violation[] = [];
     const leases = leasesOf(group, history, violations);
     const dead = history.filter((event) => event.op === "read-dead" && event.group === group) as DeadLetter[];
@@ -42,8 +42,10 @@ export function checkGroups(
       leases: (leases.get(placeIn(message)) ?? []).sort((a, b) => a.given.deliveries - b.given.deliveries),
       dead: dead.filter(({ about }) => about === message.offset),
     }));
+    // It was told that retention is about to remove them, which the final read may have been quicker than.
+    const unseen = courses.filter((course) => course.leases.length === 0 && course.dead.length === 0).slice(0, lost);
     for (const course of courses) {
-      const isOwed = finished && !log.isRemoved(pattern, course.message.offset);
+      const isOwed = finished && !unseen.includes(course) && !log.isRemoved(pattern, course.message.offset);
       violations.push(...checkCourse(course, isOwed));
     }
     if (order === "key") violations.push(...checkKeys(courses));

@@ -33,6 +33,8 @@ export class Clients {
   #lives = 1;
   #drafts = 0;
   #ended = new Set<string>();
+  /** What the group says that it was never given. */
+  #lost = 0;
 
   constructor(url: string) {
     this.#url = url;
@@ -74,6 +76,7 @@ export class Clients {
     await until(async () => this.#ended.has(this.#readerName), "a reader that has everything");
     await this.settled();
     await this.#worker.leave();
+    this.#lost = (await admin(this.#publisher).group(crew.group)).lost;
     await this.#readAll();
   }
 
@@ -83,7 +86,7 @@ export class Clients {
       namespaces: ["default"],
       finishers: [this.#readerName],
       durability: { default: "disk" },
-      groups: { [crew.group]: { pattern: crew.pattern, finished: true } },
+      groups: { [crew.group]: { pattern: crew.pattern, finished: true, lost: this.#lost } },
     });
   }
 

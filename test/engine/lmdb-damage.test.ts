@@ -1,11 +1,21 @@
 /** What the LMDB engine makes of data files that something happened to: it refuses, or says what it lost. */
-import { closeSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Offset, Pattern } from "@dogear/shared";
 import { describe, expect, it, test, vi } from "vitest";
 import { Catalog } from "../../server/src/engine/lmdb/catalog.ts";
 import { DataDamagedError } from "../../server/src/engine/lmdb/data-file.ts";
-import { openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
+import { closeEnvironment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
 import { systemClock } from "../../server/src/runtime/clock.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
@@ -51,6 +61,19 @@ describe("a file that LMDB could not open", () => {
     const opening = withLog(data, async () => {});
     await expect(opening).rejects.toThrow(DataDamagedError);
     await expect(opening).rejects.toThrow(folderOf(data, 1));
+  });
+
+  it("is begun anew where it was cut off while it began", async () => {
+    const [data, fresh] = [temporaryFolder(), temporaryFolder()];
+    await closeEnvironment(openEnvironment(fresh));
+    const begun = readFileSync(join(fresh, "data.mdb"));
+    expect(begun.length).toBe(8_192);
+    for (const folder of [folderOf(data, 1), join(data, "state")]) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, "data.mdb"), begun.subarray(0, 4_096));
+    }
+    await withLog(data, (log) => fill(log, 3));
+    await withLog(data, async (log) => expect(await log.bounds()).toEqual({ oldest: 1, newest: 3 }));
   });
 
   it("is refused as state too", async () => {

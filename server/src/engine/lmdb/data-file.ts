@@ -77,7 +77,11 @@ function lengthen(folder: string, file: number, bytesMax: number): void {
   if (!isHead || first.pageBytes < pageBytesMin || first.pageBytes > pageBytesMax)
     throw new DataDamagedError(folder, "it does not begin as data of LMDB does");
   const second = readHead(file, first.pageBytes);
-  if (second === undefined) throw new DataDamagedError(folder, "it ends where it begins");
+  if (second === undefined) {
+    if (first.transaction > 0n) throw new DataDamagedError(folder, "it ends where it begins");
+    // It was cut off while LMDB began it, before anything was stored. An empty one is begun anew.
+    return ftruncateSync(file, 0);
+  }
   const { lastPage } = second.magic === magic && second.transaction > first.transaction ? second : first;
   const needed = (Number(lastPage) + 1) * first.pageBytes;
   if (needed > bytesMax) throw new DataDamagedError(folder, "it says that it is larger than it can be");
