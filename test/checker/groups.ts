@@ -2,6 +2,7 @@
  * What the members of groups saw: G10 and G13. A lease is known by its message's offset and its count of deliveries, which
  * no two leases of a message share.
  */
+import { type Channel, matcher, type Pattern } from "@dogear/shared";
 import type { GroupSetup } from "./checker.ts";
 import type { FinalLog, Logged } from "./final-log.ts";
 import { type EventOf, type HistoryEvent, placeIn } from "./history.ts";
@@ -42,15 +43,38 @@ export function checkGroups(
       leases: (leases.get(placeIn(message)) ?? []).sort((a, b) => a.given.deliveries - b.given.deliveries),
       dead: dead.filter(({ about }) => about === message.offset),
     }));
-    // It was told that retention is about to remove them, which the final read may have been quicker than.
-    const unseen = courses.filter((course) => course.leases.length === 0 && course.dead.length === 0).slice(0, lost);
+    // Of what retention took before a member saw it, the final read may have seen some: it was quicker than the removal.
+    const unseen = courses.filter((course) => course.leases.length === 0 && course.dead.length === 0);
+    const excused = unseen.slice(0, Math.max(0, lost - removedUnseen(history, log, pattern, leases)));
     for (const course of courses) {
-      const isOwed = finished && !unseen.includes(course) && !log.isRemoved(pattern, course.message.offset);
+      const isOwed = finished && !excused.includes(course) && !log.isRemoved(pattern, course.message.offset);
       violations.push(...checkCourse(course, isOwed));
     }
     if (order === "key") violations.push(...checkKeys(courses));
     return violations;
   });
+}
+
+/** How many messages the final read came too late for that no member was ever given. */
+function removedUnseen(
+  history: readonly HistoryEvent[],
+  log: FinalLog,
+  pattern: Pattern,
+  leases: ReadonlyMap<string, readonly Lease[]>,
+): number {
+  const matches = matcher(pattern);
+  const channels = new Map<string, Channel>();
+  let removed = 0;
+  for (const event of history) {
+    if (event.op !== "publish") continue;
+    if (event.kind === "invoke") channels.set(event.draft, event.channel);
+    if (event.kind !== "ok") continue;
+    const { epoch, offset } = event;
+    const channel = channels.get(event.draft);
+    if (channel === undefined || !matches(channel) || leases.has(placeIn(event))) continue;
+    if (log.at(log.placeOf({ channel, epoch, offset })) === undefined) removed++;
+  }
+  return removed;
 }
 
 function leasesOf(group: string, history: readonly HistoryEvent[], violations: Violation[]): Map<string, Lease[]> {

@@ -320,6 +320,16 @@ export function runEngineContract(name: string, contract: EngineContract): void 
         expect(await log.append([numbered("p", 2, 1)])).toEqual([{ offset: 2, duplicate: false }]);
       });
 
+      it("answers a number that has no message of its own with that of its id, also where the one before it has one", async () => {
+        const log = await opened();
+        await log.append([numbered("p", 1, 0)]);
+        await log.append([withId("x", 1)]);
+        const second = { ...numbered("p", 2, 1), id: "x" };
+        expect(await log.append([second])).toEqual([{ offset: 2, duplicate: true }]);
+        expect(await log.append([second])).toEqual([{ offset: 2, duplicate: true }]);
+        expect(await log.append([numbered("p", 3, 2)])).toEqual([{ offset: 3, duplicate: false }]);
+      });
+
       it("forgets the oldest id where there are too many", async () => {
         const log = await opened({ deduplicationIdsMax: 2 });
         await log.append([withId("x", 1), withId("y", 1), withId("z", 1)]);

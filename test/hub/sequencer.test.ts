@@ -77,6 +77,28 @@ describe("without failures", () => {
     expect(await Sequencer.find("q", [a, b])).toBeUndefined();
   });
 
+  it("answers a number that was used up by an id, also when it is found again (P-24)", async () => {
+    const identified = drafts(1).map((draft) => ({ ...draft, id: "x" }));
+    await Sequencer.begin("q").append(1, a, identified);
+    expect(await sequencer.append(1, a, identified)).toEqual([{ offset: 1, duplicate: true }]);
+    await append(2, b);
+    // A log on disk forgets at a restart which numbers have no message of their own.
+    const { namespace: restarted, log } = await heldNamespace("a");
+    log.holding = false;
+    await Sequencer.begin("q").append(1, restarted, identified);
+    const found = (await Sequencer.find("p", [restarted, b])) as Sequencer;
+    expect(await found.append(1, restarted, identified)).toEqual([{ offset: 1, duplicate: true }]);
+  });
+
+  it("goes on after a number of which the log knows only that it was used (P-26, P-29)", async () => {
+    const identified = drafts(1).map((draft) => ({ ...draft, id: "x" }));
+    await Sequencer.begin("q").append(1, a, identified);
+    // Through another hub, where the client was before.
+    await Sequencer.begin("p").append(1, a, identified);
+    expect(await append(1, a)).toEqual({ refused: "outcome-unknown" });
+    expect(await append(2, a)).toEqual({ offset: 2, duplicate: false });
+  });
+
   it("believes what the client says was settled, but does not go back for it (P-27)", async () => {
     sequencer.settled(10);
     expect(await append(11, a)).toEqual({ offset: 1, duplicate: false });

@@ -69,9 +69,8 @@ class Commit {
     const last = this.#stagedProducers.get(producer) ?? this.#producers.last(producer);
     if (previous === "repeat" || number <= last.number) {
       const settled = this.#repeated(producer, number);
-      // A number whose draft was recognised by its id has no message of its own; one that never came has no result at all.
-      if ("offset" in settled || number > last.number) return settled;
-      return this.#repeatedId(draft.id) ?? settled;
+      // A number whose draft was recognised by its id has no message of its own.
+      return "refused" in settled ? (this.#repeatedId(draft.id) ?? settled) : settled;
     }
     if (previous !== last.number) return { refused: "out-of-order" };
     const appended =

@@ -57,7 +57,7 @@ export class LiveBatch implements Batch {
 
 export class Feed {
   readonly pattern: Pattern;
-  readonly matches: (channel: Channel) => boolean;
+  readonly #matches: (channel: Channel) => boolean;
   readonly #recent: Tail;
   readonly #clock: Clock;
   readonly #receivers = new Set<Receiver>();
@@ -67,7 +67,7 @@ export class Feed {
   /** `recent` is the newest stretch of the namespace, as far as it has been read. */
   constructor(pattern: Pattern, recent: Tail, clock: Clock) {
     this.pattern = pattern;
-    this.matches = matcher(pattern);
+    this.#matches = matcher(pattern);
     this.#recent = recent;
     this.#clock = clock;
     this.#last = recent.through;
@@ -86,7 +86,7 @@ export class Feed {
   /** What matches after an offset, out of what was read lately; `undefined` where that does not reach back so far. */
   page(after: Offset, budget: Budget): Page | undefined {
     if (after < this.#recent.start) return undefined;
-    const page = collectPage(this.#recent.pieces(after), remembering(this.matches), after, budget);
+    const page = collectPage(this.#recent.pieces(after), remembering(this.#matches), after, budget);
     return this.#recent.pieces(page.through).length > 0 ? page : { ...page, through: this.through };
   }
 

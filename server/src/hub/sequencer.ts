@@ -99,7 +99,7 @@ export class Sequencer {
         this.#enqueue(first, namespace, drafts.slice(0, repeated), true),
         this.append(first + repeated, namespace, drafts.slice(repeated)),
       ];
-      // Nothing is said to have failed while it is on its way.
+      // One answer for all, when both parts have theirs.
       await Promise.allSettled(both);
       return (await Promise.all(both)).flat();
     }
@@ -150,7 +150,8 @@ export class Sequencer {
     };
     try {
       const answers = await namespace.log.append(this.#numbered(first, drafts, before));
-      const refused = answers.findIndex((answer) => "refused" in answer);
+      // Where the outcome is unknown, the log knows that the number was used.
+      const refused = answers.findIndex((answer) => "refused" in answer && answer.refused === "out-of-order");
       const taken = refused < 0 ? answers.length : refused;
       if (taken > 0) this.#taken(first + taken - 1, namespace);
       if (refused >= 0) takeBack(first + refused);
@@ -172,7 +173,10 @@ export class Sequencer {
     }
   }
 
-  /** One that repeats what was still on its way, and was taken back then, is not settled: it is to come again. */
+  /**
+   * One that repeats what was still on its way, and was taken back then, is not settled: it is to come again. Unless the log
+   * has it all the same, and only the answer was lost.
+   */
   async #repeat(
     first: number,
     namespace: Namespace,
@@ -181,10 +185,11 @@ export class Sequencer {
   ): Promise<readonly Appended[]> {
     try {
       const answers = await namespace.log.append(this.#numbered(first, drafts, "repeat"));
-      const found = answers.findLastIndex((answer) => "offset" in answer);
-      // It may have been taken back because nobody knew.
-      if (found >= 0) this.#taken(first + found, namespace);
-      return answers.map((answer, i) => ("refused" in answer && first + i >= setback.lowest ? outOfOrder : answer));
+      const end = first + drafts.length;
+      if (setback.lowest >= end) return answers;
+      const last = Math.min(await namespace.log.lastNumber(this.#producer), end - 1);
+      if (last >= setback.lowest) this.#taken(last, namespace);
+      return answers.map((answer, i) => (first + i >= setback.lowest && first + i > last ? outOfOrder : answer));
     } finally {
       this.#setbacks.delete(setback);
     }

@@ -9,8 +9,8 @@ export class TurnWrites {
   #isUnderWay = false;
   #held: Writable[] = [];
 
-  /** The number of this turn. */
-  get turn(): number {
+  /** The number of the turn that is under way; one begins where there is none. */
+  enter(): number {
     if (!this.#isUnderWay) {
       this.#isUnderWay = true;
       queueMicrotask(() => this.#end());

@@ -39,7 +39,7 @@ export class WsSocket implements Socket {
 
   send(frame: Frame): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return;
-    const { turn } = this.#writes;
+    const turn = this.#writes.enter();
     if (turn !== this.#turn) {
       this.#turn = turn;
       this.#isHeld = false;

@@ -1,6 +1,7 @@
 /** Groups whose members sit on different hubs: one hub owns the group, and when it is gone another takes over. */
 import { dogearError, type Offset } from "@dogear/shared";
 import { describe, expect, it, vi } from "vitest";
+import type { Group } from "../../../server/src/hub/groups/group.ts";
 import { settled } from "../support.ts";
 import { publish, Several, TestMember } from "./support.ts";
 
@@ -154,6 +155,26 @@ describe("a group of several hubs", () => {
     const { leases } = await again.work(two.hub, [1]);
     expect(leases).toMatchObject([{ offset: 1, deliveries: 1 }]);
     expect(leases[0]?.fence).toBeGreaterThan(fence);
+  });
+
+  it("is opened anew where its deletion could not be stored, and leaves nobody waiting", async () => {
+    const several = new Several();
+    const { hub, engine } = await several.begin();
+    const member = new TestMember("m", 1);
+    await member.work(hub);
+    await publish(hub, "jobs.a", 1);
+    const leaving = member.workplace?.leave(member, "m", [1 as Offset]);
+    const [group] = await hub.groups.allHere();
+    const spy = vi.spyOn(engine.state, "putAll").mockRejectedValue(dogearError("unavailable"));
+    await expect(hub.groups.delete(group as Group)).rejects.toMatchObject({ code: "unavailable" });
+    spy.mockRestore();
+    await leaving;
+    expect(member.ends).toEqual(["group-deleted"]);
+    const again = new TestMember("m", 1);
+    expect((await again.work(hub, [1])).leases).toMatchObject([{ offset: 1, deliveries: 1 }]);
+    const [opened] = await hub.groups.allHere();
+    await hub.groups.delete(opened as Group);
+    expect(await hub.groups.all()).toEqual([]);
   });
 
   it("is operated from any hub", async () => {

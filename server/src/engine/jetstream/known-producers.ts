@@ -19,6 +19,7 @@ interface ProducerRecord extends LastNumber {
 
 export interface LastNumber {
   readonly number: number;
+  /** Where its message is; 0 where it has none of its own. */
   readonly offset: Offset;
   /** When it was last heard of. */
   readonly heard: number;
@@ -78,7 +79,8 @@ export class KnownProducers {
   /** A number was used. It has a message of its own where `offset` is greater than the last one. */
   record(producer: string, number: number, offset: Offset, heard: number): void {
     const { last } = this.#known.get(producer) ?? nothing;
-    this.#remember(producer, { number, offset, heard, last: Math.max(last, offset) as Offset });
+    const own = (offset > last ? offset : 0) as Offset;
+    this.#remember(producer, { number, offset: own, heard, last: Math.max(last, offset) as Offset });
   }
 
   /** What is known may be wrong now. */

@@ -78,8 +78,9 @@ function lengthen(folder: string, file: number, bytesMax: number): void {
     throw new DataDamagedError(folder, "it does not begin as data of LMDB does");
   const second = readHead(file, first.pageBytes);
   if (second === undefined) {
-    if (first.transaction > 0n) throw new DataDamagedError(folder, "it ends where it begins");
-    // It was cut off while LMDB began it, before anything was stored. An empty one is begun anew.
+    const isNew = first.transaction === 0n && first.lastPage === 1n;
+    if (!isNew) throw new DataDamagedError(folder, "it ends where it begins");
+    // It was cut off while LMDB began it, before it had a database to store anything in. An empty one is begun anew.
     return ftruncateSync(file, 0);
   }
   const { lastPage } = second.magic === magic && second.transaction > first.transaction ? second : first;

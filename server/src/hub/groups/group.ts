@@ -235,14 +235,19 @@ export class Group implements Workplace {
     await this.#ledger.flush();
   }
 
-  /** Forgets the group; its dead letters stay. */
+  /** Forgets the group; its dead letters stay. Where that fails after it has stopped, it is to be opened anew. */
   async delete(): Promise<void> {
     // Where that fails the group goes on.
     await this.#shift.bury();
     if (this.isClosed) throw dogearError("unknown-group");
     await this.#stop("group-deleted");
-    while (this.#shift.leases.dying.size > 0) await this.#shift.bury();
-    await this.#ledger.erase();
+    try {
+      while (this.#shift.leases.dying.size > 0) await this.#shift.bury();
+      await this.#ledger.erase();
+    } catch (error) {
+      this.#finish(false);
+      throw error;
+    }
     this.#finish(true);
   }
 

@@ -167,8 +167,11 @@ export class Groups {
 
   async delete(group: Group): Promise<void> {
     const key = keyOf(group);
-    await group.delete();
-    this.#here.delete(key);
+    try {
+      await group.delete();
+    } finally {
+      if (group.isClosed) this.#here.delete(key);
+    }
     await this.#parts.ownership.forget(owned + key);
   }
 
