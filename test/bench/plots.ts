@@ -10,10 +10,10 @@ export interface Bar {
   readonly own: boolean;
 }
 
-const width = 960;
+const width = 1_040;
 const left = 130;
 /** Where the longest bar ends; notes are right of the bars. */
-const longest = 420;
+const longest = 400;
 const rowHeight = 24;
 const top = 24;
 

@@ -63,7 +63,7 @@ export function html({ about, figures }: Report): string {
 <title>Dogear: benchmark</title>
 <style>${style}</style>
 <h1>Dogear, beside its peers</h1>
-${head(about)}
+${head(about, runsOf(figures))}
 <h2 id="limits">What this machine allows</h2>
 <p>Measured in the same run, beside the systems, without any of them.</p>
 ${table(
@@ -75,10 +75,17 @@ ${workloads.map((workload) => section(workload, about, figures)).join("\n")}
 `;
 }
 
-function head({ date, machine, runs, systems, absent }: About): string {
+/** How many runs the figures are of, which differ where the report is made of several. */
+function runsOf(figures: readonly Figure[]): string {
+  const counts = figures.map(({ runs }) => runs);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? `${most} ${most === 1 ? "run" : "runs"}` : `${least} to ${most} runs`;
+}
+
+function head({ date, machine, systems, absent }: About, runs: string): string {
   const missing = absent.map(({ name, why }) => `<li><b>${escaped(name)}</b>: ${escaped(why)}</li>`).join("");
   return `${missing === "" ? "" : `<div class="absent"><p>Absent, and therefore not compared:</p><ul>${missing}</ul></div>`}
-<p>${escaped(machine)}; ${date.slice(0, 10)}; medians of ${runs} ${runs === 1 ? "run" : "runs"}, interleaved, with the smallest and the largest. Server and generator are separate processes
+<p>${escaped(machine)}; ${date.slice(0, 10)}; medians of ${runs}, interleaved, with the smallest and the largest. Server and generator are separate processes
 on the same machine. <i>Durability</i> is what an acknowledged message survives: <i>nothing</i> is acknowledged, or it survives nothing (<i>memory</i>), the <i>process</i>
 killed, power loss (<i>flushed</i>), the loss of a machine (<i>replicated</i>). A row in which a message was lost, repeated or out of order is <b>void</b>.
 <i>Generator-bound</i>: the process that made the load had no time left, and the system may be able to do more. Latencies count from when a message was to be sent.</p>
