@@ -128,7 +128,7 @@ async function within<T>(limitS: number, work: Promise<T>): Promise<T> {
 }
 
 export function newFolder(): string {
-  const parent = process.env.DOGEAR_BENCH_DIR ?? tmpdir();
+  const parent = process.env.BENCH_DIR ?? tmpdir();
   mkdirSync(parent, { recursive: true });
   return mkdtempSync(join(parent, "dogear-bench-"));
 }
