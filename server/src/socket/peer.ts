@@ -31,7 +31,7 @@ export class Proxies {
   }
 
   trusts(address: string): boolean {
-    // A list is asked through an object of its own, which costs a tenth of a handshake.
+    // Node makes an object for each question to a list.
     return !this.#areNone && isIP(address) !== 0 && this.#trusted.check(address, isIPv6(address) ? "ipv6" : "ipv4");
   }
 

@@ -9,7 +9,7 @@ import { message, numberAt } from "../message.ts";
 import type { Client, PublisherOptions, SubscriberOptions, System, Worker, WorkerOptions } from "../system.ts";
 import { type NatsMessage, NatsSocket, replyOf, words } from "./nats.ts";
 import { natsAbsence, natsWebServer } from "./nats-web-server.ts";
-import { PeerPublisher, PeerSubscriber } from "./peer.ts";
+import { SocketPublisher, SocketSubscriber } from "./peer.ts";
 
 const stream = "bench";
 const stored = (channel: string): string => `js.${channel}`;
@@ -82,15 +82,12 @@ async function request(
   socket.send("UNSUB 0\r\n");
 }
 
-class JetStreamPublisher extends PeerPublisher {
-  readonly #socket: NatsSocket;
+class JetStreamPublisher extends SocketPublisher<NatsSocket> {
   readonly #inbox = `_INBOX.${randomUUID()}`;
   #answers = 0;
 
   private constructor(socket: NatsSocket, options: PublisherOptions) {
-    super(options);
-    this.#socket = socket;
-    socket.onFault = (why) => this.failed(why);
+    super(socket, options);
     socket.onMessage = (answer) => this.#answered(answer);
     socket.onEnd = () => this.#confirm();
     socket.send(`SUB ${this.#inbox} 1\r\n`);
@@ -100,17 +97,13 @@ class JetStreamPublisher extends PeerPublisher {
     return new JetStreamPublisher(await NatsSocket.open(url), options).begin();
   }
 
-  close(): void {
-    this.#socket.close();
-  }
-
   protected transmit(first: number, count: number): void {
     const { bytes, channel } = this.options;
     let text = "";
     for (let number = first; number < first + count; number++) {
       text += `PUB ${stored(channel(number))} ${this.#inbox} ${bytes}\r\n${message(number, bytes)}\r\n`;
     }
-    this.#socket.send(text);
+    this.socket.send(text);
   }
 
   /** `{"stream":…}` confirms and `{"error":…}` refuses, told apart by the third byte. */
@@ -127,30 +120,15 @@ class JetStreamPublisher extends PeerPublisher {
 }
 
 /** Knows the sequence of its last message from some text that came with it, which is looked at only if somebody asks. */
-abstract class JetStreamSubscriber extends PeerSubscriber {
-  protected readonly socket: NatsSocket;
+abstract class JetStreamSubscriber extends SocketSubscriber<NatsSocket> {
   protected last: Buffer = Buffer.alloc(0);
   #bytes: Buffer | undefined;
   #from = 0;
   #to = 0;
 
   protected constructor(socket: NatsSocket, options: SubscriberOptions) {
-    super(options);
-    this.socket = socket;
-    socket.onFault = (why) => this.failed(why);
+    super(socket, options);
     socket.onEnd = () => this.#ended();
-  }
-
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.socket.resume();
-  }
-
-  close(): void {
-    this.socket.close();
   }
 
   protected takeFrom({ bytes, payload }: NatsMessage, from: number, to: number): void {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { seconds } from "../measure.ts";
 import type { PublisherOptions, SubscriberOptions, System } from "../system.ts";
 import { apis, batchOf, eachRecord, Fields, KafkaSocket } from "./kafka-wire.ts";
-import { freePort, PeerPublisher, PeerSubscriber, peersFolder, server, unless } from "./peer.ts";
+import { freePort, peersFolder, SocketPublisher, SocketSubscriber, server, unless } from "./peer.ts";
 import { program } from "./process.ts";
 
 const libraries = join(peersFolder, "kafka");
@@ -95,23 +95,15 @@ async function endOf(socket: KafkaSocket, name: string): Promise<number> {
   }
 }
 
-class KafkaPublisher extends PeerPublisher {
-  readonly #socket: KafkaSocket;
-
+class KafkaPublisher extends SocketPublisher<KafkaSocket> {
   private constructor(socket: KafkaSocket, options: PublisherOptions) {
-    super(options);
-    this.#socket = socket;
-    socket.onFault = (why) => this.failed(why);
+    super(socket, options);
   }
 
   static async start(port: number, options: PublisherOptions): Promise<KafkaPublisher> {
     const socket = await KafkaSocket.open(port);
     await endOf(socket, options.channel(1));
     return new KafkaPublisher(socket, options).begin();
-  }
-
-  close(): void {
-    this.#socket.close();
   }
 
   /** A publisher has one channel. Several batches are on their way, so that the server need not wait for the next. */
@@ -133,7 +125,7 @@ class KafkaPublisher extends PeerPublisher {
     const [noTransaction, all, timeoutMs] = [-1, -1, 30_000];
     const head = new Fields().int16(noTransaction).int16(all).int32(timeoutMs);
     const request = topics([name], (fields) => fields.bytes(batch), head);
-    this.#socket.send(apis.produce, request, (answer) => {
+    this.socket.send(apis.produce, request, (answer) => {
       const error = answer.readInt16BE(4 + 2 + name.length + 4 + 4);
       if (error === 0) this.confirmed(count);
       else this.failed(`a publish was refused with error ${error}`);
@@ -142,15 +134,12 @@ class KafkaPublisher extends PeerPublisher {
 }
 
 /** Fetches what follows what it has, and waits where there is nothing. */
-class KafkaSubscriber extends PeerSubscriber {
-  readonly #socket: KafkaSocket;
+class KafkaSubscriber extends SocketSubscriber<KafkaSocket> {
   readonly #places: Map<string, number>;
 
   private constructor(socket: KafkaSocket, options: SubscriberOptions, places: Map<string, number>) {
-    super(options);
-    this.#socket = socket;
+    super(socket, options);
     this.#places = places;
-    socket.onFault = (why) => this.failed(why);
   }
 
   static async start(port: number, options: SubscriberOptions): Promise<KafkaSubscriber> {
@@ -169,23 +158,11 @@ class KafkaSubscriber extends PeerSubscriber {
     return new Map(this.#places);
   }
 
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-
   #fetch(): void {
     const [consumer, waitMs, bytesMin, bytesMax, isolation] = [-1, 500, 1, 2 ** 24, 0];
     const head = new Fields().int32(consumer).int32(waitMs).int32(bytesMin).int32(bytesMax).int8(isolation);
     const each = (fields: Fields, name: string) => fields.int64(this.#places.get(name) ?? 0).int32(2 ** 22);
-    this.#socket.send(apis.fetch, topics([...this.#places.keys()], each, head), (answer) => {
+    this.socket.send(apis.fetch, topics([...this.#places.keys()], each, head), (answer) => {
       this.#take(answer);
       this.#fetch();
       this.taken();

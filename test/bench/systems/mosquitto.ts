@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { message, numberAt } from "../message.ts";
 import { RawSocket } from "../raw-socket.ts";
 import type { PublisherOptions, SubscriberOptions, System } from "../system.ts";
-import { freePort, PeerPublisher, PeerSubscriber, peerProgram, Remainder, server, unless } from "./peer.ts";
+import { freePort, peerProgram, Remainder, SocketPublisher, SocketSubscriber, server, unless } from "./peer.ts";
 
 type Qos = 0 | 1;
 
@@ -177,14 +177,11 @@ function topic(channel: string): string {
   return channel.replaceAll(".", "/").replaceAll("*", "+").replace(/>$/, "#");
 }
 
-class MqttPublisher extends PeerPublisher {
-  readonly #socket: MqttSocket;
+class MqttPublisher extends SocketPublisher<MqttSocket> {
   #answers = 0;
 
   private constructor(socket: MqttSocket, options: PublisherOptions) {
-    super(options);
-    this.#socket = socket;
-    socket.onFault = (why) => this.failed(why);
+    super(socket, options);
     const onPacket = (bytes: Buffer, at: number) => {
       if ((bytes[at] as number) >> 4 === puback) this.#answers++;
     };
@@ -200,10 +197,6 @@ class MqttPublisher extends PeerPublisher {
     return new MqttPublisher(socket, options).begin();
   }
 
-  close(): void {
-    this.#socket.close();
-  }
-
   protected transmit(first: number, count: number): void {
     const { bytes, channel } = this.options;
     const packets: Buffer[] = [];
@@ -217,7 +210,7 @@ class MqttPublisher extends PeerPublisher {
       ];
       packets.push(packet(qos1, ...body));
     }
-    this.#socket.send(Buffer.concat(packets));
+    this.socket.send(Buffer.concat(packets));
   }
 }
 
@@ -226,18 +219,15 @@ interface Place {
   readonly last: number;
 }
 
-class MqttSubscriber extends PeerSubscriber {
-  readonly #socket: MqttSocket;
+class MqttSubscriber extends SocketSubscriber<MqttSocket> {
   readonly #session: string;
   #last: number;
   #acks: Buffer[] = [];
 
   private constructor(socket: MqttSocket, options: SubscriberOptions, place: Place) {
-    super(options);
-    this.#socket = socket;
+    super(socket, options);
     this.#session = place.session;
     this.#last = place.last;
-    socket.onFault = (why) => this.failed(why);
   }
 
   static async start(url: string, options: SubscriberOptions, qos: Qos): Promise<MqttSubscriber> {
@@ -280,19 +270,7 @@ class MqttSubscriber extends PeerSubscriber {
   }
 
   #end(): void {
-    if (this.#acks.length > 0) this.#socket.send(Buffer.concat(this.#acks.splice(0)));
+    if (this.#acks.length > 0) this.socket.send(Buffer.concat(this.#acks.splice(0)));
     this.taken();
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  close(): void {
-    this.#socket.close();
   }
 }

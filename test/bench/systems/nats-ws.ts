@@ -3,7 +3,7 @@ import { message, numberAt } from "../message.ts";
 import type { PublisherOptions, SubscriberOptions, System } from "../system.ts";
 import { NatsSocket } from "./nats.ts";
 import { natsAbsence, natsWebServer } from "./nats-web-server.ts";
-import { PeerPublisher, PeerSubscriber } from "./peer.ts";
+import { SocketPublisher, SocketSubscriber } from "./peer.ts";
 
 export const natsWs: System = {
   name: "nats-ws",
@@ -24,13 +24,9 @@ export const natsWs: System = {
   },
 };
 
-class NatsPublisher extends PeerPublisher {
-  readonly #socket: NatsSocket;
-
+class NatsPublisher extends SocketPublisher<NatsSocket> {
   constructor(socket: NatsSocket, options: PublisherOptions) {
-    super(options);
-    this.#socket = socket;
-    socket.onFault = (why) => this.failed(why);
+    super(socket, options);
   }
 
   protected transmit(first: number, count: number): void {
@@ -39,21 +35,13 @@ class NatsPublisher extends PeerPublisher {
     for (let number = first; number < first + count; number++) {
       text += `PUB ${channel(number)} ${bytes}\r\n${message(number, bytes)}\r\n`;
     }
-    this.#socket.send(text);
-  }
-
-  close(): void {
-    this.#socket.close();
+    this.socket.send(text);
   }
 }
 
-class NatsSubscriber extends PeerSubscriber {
-  readonly #socket: NatsSocket;
-
+class NatsSubscriber extends SocketSubscriber<NatsSocket> {
   private constructor(socket: NatsSocket, options: SubscriberOptions) {
-    super(options);
-    this.#socket = socket;
-    socket.onFault = (why) => this.failed(why);
+    super(socket, options);
     socket.onMessage = ({ bytes, payload }) => this.take(numberAt(bytes, payload + 1));
     socket.onEnd = () => this.taken();
   }
@@ -64,17 +52,5 @@ class NatsSubscriber extends PeerSubscriber {
     socket.send(subscriber.channels.map((channel, i) => `SUB ${channel} ${i + 1}\r\n`).join(""));
     await socket.flush();
     return subscriber;
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  close(): void {
-    this.#socket.close();
   }
 }

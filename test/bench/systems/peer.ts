@@ -176,6 +176,52 @@ export abstract class PeerSubscriber implements Subscriber {
   }
 }
 
+/** A connection to a peer; `onFault` is told where it fails. */
+export interface PeerSocket {
+  onFault: (why: string) => void;
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+/** A publisher over one connection, whose faults are its own. */
+export abstract class SocketPublisher<S extends PeerSocket> extends PeerPublisher {
+  protected readonly socket: S;
+
+  constructor(socket: S, options: PublisherOptions) {
+    super(options);
+    this.socket = socket;
+    socket.onFault = (why) => this.failed(why);
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
+/** A subscriber over one connection, whose faults are its own. */
+export abstract class SocketSubscriber<S extends PeerSocket> extends PeerSubscriber {
+  protected readonly socket: S;
+
+  constructor(socket: S, options: SubscriberOptions) {
+    super(options);
+    this.socket = socket;
+    socket.onFault = (why) => this.failed(why);
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
 /** What came of a stream of bytes and is not whole yet, put before what comes next. */
 export class Remainder {
   #pieces: Buffer[] = [];

@@ -8,7 +8,15 @@ import { join } from "node:path";
 import { seconds, until } from "../measure.ts";
 import { message, numberAt } from "../message.ts";
 import type { PublisherOptions, SubscriberOptions, System, Worker, WorkerOptions } from "../system.ts";
-import { freePort, PeerPublisher, PeerSubscriber, peerPackage, peerPackageVersion, server, unless } from "./peer.ts";
+import {
+  freePort,
+  peerPackage,
+  peerPackageVersion,
+  SocketPublisher,
+  SocketSubscriber,
+  server,
+  unless,
+} from "./peer.ts";
 
 const command = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const tooMany = "each channel is a stream, with files and processes of its own";
@@ -233,30 +241,23 @@ class Link {
 
 const persistent = { deliveryMode: 2 };
 
-class RabbitPublisher extends PeerPublisher {
-  readonly #link: Link;
+class RabbitPublisher extends SocketPublisher<Link> {
   readonly #exchange: string;
 
   private constructor(link: Link, options: PublisherOptions, exchange: string) {
-    super(options);
-    this.#link = link;
+    super(link, options);
     this.#exchange = exchange;
-    link.onFault = (why) => this.failed(why);
   }
 
   static async start(url: string, options: PublisherOptions, exchange: string): Promise<RabbitPublisher> {
     return new RabbitPublisher(await Link.open(url), options, exchange).begin();
   }
 
-  close(): void {
-    this.#link.close();
-  }
-
   protected transmit(first: number, count: number): void {
     const { bytes, channel } = this.options;
     for (let number = first; number < first + count; number++) {
       const content = Buffer.from(message(number, bytes));
-      this.#link.channel.publish(this.#exchange, channel(number), content, persistent, (error) => {
+      this.socket.channel.publish(this.#exchange, channel(number), content, persistent, (error) => {
         if (error === null) this.confirmed(1);
         else this.failed("a publish was refused");
       });
@@ -264,26 +265,11 @@ class RabbitPublisher extends PeerPublisher {
   }
 }
 
-abstract class RabbitSubscriber extends PeerSubscriber {
-  readonly #link: Link;
+abstract class RabbitSubscriber extends SocketSubscriber<Link> {
   #due = false;
 
   constructor(link: Link, options: SubscriberOptions) {
-    super(options);
-    this.#link = link;
-    link.onFault = (why) => this.failed(why);
-  }
-
-  pause(): void {
-    this.#link.pause();
-  }
-
-  resume(): void {
-    this.#link.resume();
-  }
-
-  close(): void {
-    this.#link.close();
+    super(link, options);
   }
 
   /** What comes in one turn of the event loop is told together. */

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { seconds } from "../measure.ts";
 import { message, numberAt } from "../message.ts";
 import type { PublisherOptions, SubscriberOptions, System, Worker, WorkerOptions } from "../system.ts";
-import { freePort, PeerPublisher, PeerSubscriber, peerProgram, Remainder, server, unless } from "./peer.ts";
+import { freePort, peerProgram, Remainder, SocketPublisher, SocketSubscriber, server, unless } from "./peer.ts";
 
 const settings = [
   "--appendonly yes",
@@ -152,14 +152,11 @@ function sizeAt(bytes: Buffer, from: number): number {
   }
 }
 
-class StreamPublisher extends PeerPublisher {
-  readonly #socket: RedisSocket;
+class StreamPublisher extends SocketPublisher<RedisSocket> {
   #answers = 0;
 
   private constructor(socket: RedisSocket, options: PublisherOptions) {
-    super(options);
-    this.#socket = socket;
-    socket.onFault = (why) => this.failed(why);
+    super(socket, options);
     socket.onReply = () => {
       this.#answers++;
     };
@@ -174,17 +171,13 @@ class StreamPublisher extends PeerPublisher {
     return new StreamPublisher(await RedisSocket.open(port), options).begin();
   }
 
-  close(): void {
-    this.#socket.close();
-  }
-
   protected transmit(first: number, count: number): void {
     const { bytes, channel } = this.options;
     let text = "";
     for (let number = first; number < first + count; number++) {
       text += command("XADD", channel(number), "*", "d", message(number, bytes));
     }
-    this.#socket.send(text);
+    this.socket.send(text);
   }
 }
 
@@ -209,15 +202,12 @@ function idBefore(bytes: Buffer, at: number): string {
 const entriesAtOnce = "1000";
 
 /** Reads from where it is, waits where there is nothing, and reads on. Each stream has a place of its own. */
-class StreamSubscriber extends PeerSubscriber {
-  readonly #socket: RedisSocket;
+class StreamSubscriber extends SocketSubscriber<RedisSocket> {
   readonly #places: Map<string, string>;
 
   private constructor(socket: RedisSocket, options: SubscriberOptions, places: Map<string, string>) {
-    super(options);
-    this.#socket = socket;
+    super(socket, options);
     this.#places = places;
-    socket.onFault = (why) => this.failed(why);
     socket.onReply = (bytes, at, end) => this.#reply(bytes, at, end);
   }
 
@@ -238,21 +228,9 @@ class StreamSubscriber extends PeerSubscriber {
     return new Map(this.#places);
   }
 
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-
   #ask(): void {
     const places = [...this.#places.keys(), ...this.#places.values()];
-    this.#socket.send(command("XREAD", "COUNT", entriesAtOnce, "BLOCK", "0", "STREAMS", ...places));
+    this.socket.send(command("XREAD", "COUNT", entriesAtOnce, "BLOCK", "0", "STREAMS", ...places));
   }
 
   #reply(bytes: Buffer, from: number, end: number): void {
