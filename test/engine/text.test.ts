@@ -1,13 +1,15 @@
 /** What is read of a message's text without parsing it. */
 import type { Channel, Offset } from "@dogear/shared";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Accepted } from "../../server/src/engine/admission.ts";
-import { Messages } from "../../server/src/engine/messages.ts";
+import { Messages, MessagesBuilder } from "../../server/src/engine/messages.ts";
 import {
   bodyOf,
   expiryOf,
   joinBodies,
   textOf,
+  textsBytesMax,
   timeOfBody,
   unexpired,
   writeTexts,
@@ -107,6 +109,73 @@ describe("textOf", () => {
     expect(textOf(messages, 0).toString()).toBe('{"offset":1,"channel":"a","time":1795400000000,"data":"one"}');
     expect(textOf(messages, 1).toString()).toBe('{"offset":2,"channel":"b.c","time":1795400000000,"data":"two, {}"}');
     expect(textOf(messages, 1).buffer).toBe(messages.bytes.buffer);
+  });
+});
+
+describe("a run of texts", () => {
+  const draft = fc.record({
+    channel: fc.constantFrom("a", "a", "a", "b.c"),
+    attributes: fc.constantFrom("", "", "", ',"key":"schlüssel"', expires(7)),
+    data: fc.constantFrom("1", '"x"', '{"offset":1}'),
+  });
+  const first = fc.constantFrom(1, 7, 8, 95, 999_999_990, Number.MAX_SAFE_INTEGER - 40);
+
+  it("reads as if each had been written by itself, wherever in a buffer it begins", () => {
+    fc.assert(
+      fc.property(fc.array(draft, { minLength: 1, maxLength: 30 }), first, fc.nat(50), (drafts, offset, start) => {
+        const accepted = drafts.map(
+          ({ channel, attributes, data }, i): Accepted => ({
+            offset: (offset + i) as Offset,
+            draft: { channel: channel as Channel, attributes, data: Buffer.from(data), origin: { by: "nobody" } },
+            provenance: undefined,
+          }),
+        );
+        const alone = accepted.map((one) => writeTexts([one], 5).bytes.toString());
+        const into = Buffer.alloc(start + textsBytesMax(accepted), "#");
+        const messages = writeTexts(accepted, 5, into, start);
+        expect(messages.bytes.toString()).toBe(alone.join(","));
+        expect(alone.map((_, i) => textOf(messages, i).toString())).toEqual(alone);
+        expect(messages.channels).toEqual(drafts.map(({ channel }) => channel));
+        expect(into.toString("latin1", 0, start)).toBe("#".repeat(start));
+      }),
+    );
+  });
+});
+
+describe("a run put together", () => {
+  const one = written([{ data: "10" }, { data: "200" }, { data: "3" }]);
+  const other = written([{ offset: 7, channel: "b" }, { offset: 9 }]);
+
+  it("of pieces is these pieces, and reads as one", () => {
+    const builder = new MessagesBuilder();
+    builder.add(one, 1);
+    builder.add(other);
+    builder.add(one, 0, 1);
+    expect([builder.length, builder.bytes]).toEqual([5, builder.build().bytes.length]);
+    const built = builder.build();
+    expect(offsetsOf(built)).toEqual([2, 3, 7, 9, 1]);
+    expect(built.offsets).toEqual([2, 3, 7, 9, 1]);
+    expect(built.channels).toEqual(["a", "a", "b", "a", "a"]);
+    expect(built.offsets.map((_, i) => JSON.parse(textOf(built, i).toString()))).toEqual(
+      JSON.parse(`[${built.bytes}]`),
+    );
+  });
+
+  it("of what lies side by side shares memory with it, and is the run itself where it is all of it", () => {
+    const builder = new MessagesBuilder();
+    for (let i = 0; i < one.length; i++) builder.add(one, i, i + 1);
+    expect(builder.build()).toBe(one);
+    const part = new MessagesBuilder();
+    part.add(one, 1, 2);
+    part.add(one, 2, 3);
+    expect(part.build().bytes.buffer).toBe(one.bytes.buffer);
+    expect(offsetsOf(part.build())).toEqual([2, 3]);
+  });
+
+  it("of nothing is nothing", () => {
+    const builder = new MessagesBuilder();
+    builder.add(one, 2, 2);
+    expect(builder.build()).toBe(Messages.none);
   });
 });
 

@@ -78,7 +78,9 @@ export class CommitQueue<Request, Answer> {
 /** Makes one commit of the items of several requests, and hands each request its share of the answers. */
 export function together<Item, Answer>(commit: Commit<Item, Answer>): Commit<readonly Item[], readonly Answer[]> {
   return async (requests) => {
-    const answers = await commit(requests.flat());
+    const items: Item[] = [];
+    for (const request of requests) for (const item of request) items.push(item);
+    const answers = await commit(items);
     let at = 0;
     return requests.map(({ length }) => {
       at += length;

@@ -7,7 +7,7 @@ import type { Tail } from "./tail.ts";
 export const batchBudget: Budget = { messages: 4_096, bytes: 1_024 * 1_024, scan: 4 * 1_024 * 1_024 };
 
 /** What a log keeps in memory for its followers. */
-export const followedBytesMax: number = 16 * 1_024 * 1_024;
+export const followedBytesMax: number = 256 * 1_024;
 
 export async function* followTail(
   readAll: (after: Offset, budget: Budget) => Promise<Omit<Batch, "after">>,

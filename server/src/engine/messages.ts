@@ -62,25 +62,27 @@ export class Messages {
     if (from >= to) return Messages.none;
     if (from === 0 && to === this.length) return this;
     const start = this.start(from);
-    return new Messages(
-      this.bytes.subarray(start, this.ends[to - 1]),
-      this.ends.slice(from, to).map((end) => end - start),
-      this.offsets.slice(from, to),
-      this.channels.slice(from, to),
-    );
+    const ends = this.ends.slice(from, to);
+    for (let i = 0; i < ends.length; i++) ends[i] = (ends[i] as number) - start;
+    const bytes = this.bytes.subarray(start, this.ends[to - 1]);
+    return new Messages(bytes, ends, this.offsets.slice(from, to), this.channels.slice(from, to));
   }
 }
 
-/** Puts a run together from pieces of others, copying each stretch once. */
+interface Piece {
+  readonly messages: Messages;
+  readonly from: number;
+  to: number;
+}
+
+/** Puts a run together from pieces of others. One piece alone is not copied, and a whole run stays the run it is. */
 export class MessagesBuilder {
-  readonly #pieces: Buffer[] = [];
-  readonly #ends: number[] = [];
-  readonly #offsets: Offset[] = [];
-  readonly #channels: Channel[] = [];
+  readonly #pieces: Piece[] = [];
+  #length = 0;
   #bytes = 0;
 
   get length(): number {
-    return this.#ends.length;
+    return this.#length;
   }
 
   get bytes(): number {
@@ -90,34 +92,39 @@ export class MessagesBuilder {
   /** Adds messages `from` up to, not including, `to`. */
   add(messages: Messages, from = 0, to: number = messages.length): void {
     if (from >= to) return;
-    const start = messages.start(from);
-    const base = this.#bytes === 0 ? 0 : this.#bytes + 1;
-    for (let i = from; i < to; i++) {
-      this.#ends.push(base + (messages.ends[i] as number) - start);
-      this.#offsets.push(messages.offsets[i] as Offset);
-      this.#channels.push(messages.channels[i] as Channel);
-    }
-    const piece = messages.bytes.subarray(start, messages.ends[to - 1]);
-    this.#pieces.push(piece);
-    this.#bytes = base + piece.length;
+    const last = this.#pieces.at(-1);
+    if (last?.messages === messages && last.to === from) last.to = to;
+    else this.#pieces.push({ messages, from, to });
+    const comma = this.#length === 0 ? 0 : 1;
+    this.#length += to - from;
+    this.#bytes += comma + (messages.ends[to - 1] as number) - messages.start(from);
   }
 
   build(): Messages {
-    if (this.#pieces.length === 0) return Messages.none;
-    const only = this.#pieces.length === 1 ? this.#pieces[0] : undefined;
-    const bytes = only ?? joined(this.#pieces, this.#bytes);
-    return new Messages(bytes, this.#ends, this.#offsets, this.#channels);
+    const [first, second] = this.#pieces;
+    if (first === undefined) return Messages.none;
+    return second === undefined ? first.messages.slice(first.from, first.to) : this.#joined();
+  }
+
+  #joined(): Messages {
+    const bytes = Buffer.allocUnsafe(this.#bytes);
+    const ends = new Array<number>(this.#length);
+    const offsets = new Array<Offset>(this.#length);
+    const channels = new Array<Channel>(this.#length);
+    let at = 0;
+    let n = 0;
+    for (const { messages, from, to } of this.#pieces) {
+      if (n > 0) bytes[at++] = comma;
+      const start = messages.start(from);
+      for (let i = from; i < to; i++, n++) {
+        ends[n] = at + (messages.ends[i] as number) - start;
+        offsets[n] = messages.offsets[i] as Offset;
+        channels[n] = messages.channels[i] as Channel;
+      }
+      at += messages.bytes.copy(bytes, at, start, messages.ends[to - 1]);
+    }
+    return new Messages(bytes, ends, offsets, channels);
   }
 }
 
 const comma = 0x2c;
-
-function joined(pieces: readonly Buffer[], length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  let at = 0;
-  for (const piece of pieces) {
-    if (at > 0) bytes[at++] = comma;
-    at += piece.copy(bytes, at);
-  }
-  return bytes;
-}

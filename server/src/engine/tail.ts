@@ -25,7 +25,9 @@ export class Tail {
   #start: Offset;
   /** … up to and including this. */
   #through: Offset;
-  readonly #waiting = new Set<() => void>();
+  #waiting: (() => void)[] = [];
+  /** The signals that wake those who wait. */
+  readonly #watched = new WeakSet<AbortSignal>();
 
   constructor(start: Offset, bytesMax: number) {
     this.#start = start;
@@ -49,7 +51,7 @@ export class Tail {
       this.#bytes += memoryOf(piece);
       this.#trim();
     }
-    for (const wake of this.#waiting) wake();
+    this.#wake();
   }
 
   /** What comes after an offset, as much as the budget allows; `undefined` where the tail does not reach back so far. */
@@ -75,17 +77,19 @@ export class Tail {
 
   /** Resolves when the tail has grown past an offset, or the signal aborts. */
   async grownPast(after: Offset, signal?: AbortSignal): Promise<void> {
-    while (this.#through <= after && !signal?.aborted) {
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          this.#waiting.delete(wake);
-          signal?.removeEventListener("abort", wake);
-          resolve();
-        };
-        this.#waiting.add(wake);
-        signal?.addEventListener("abort", wake);
-      });
+    if (signal !== undefined && !this.#watched.has(signal)) {
+      this.#watched.add(signal);
+      signal.addEventListener("abort", () => this.#wake(), { once: true });
     }
+    while (this.#through <= after && !signal?.aborted) {
+      await new Promise<void>((resolve) => void this.#waiting.push(resolve));
+    }
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
   }
 
   #pieceAfter(after: Offset): number {
@@ -105,7 +109,7 @@ export class Tail {
 
 /** What a piece, and each of its messages, take beside the text, in bytes: where there is little text, most of it. */
 const pieceBytes = 512;
-const messageBytes = 24;
+const messageBytes = 64;
 
 function memoryOf({ messages }: Piece): number {
   return messages.bytes.length + messages.length * messageBytes + pieceBytes;

@@ -20,28 +20,72 @@ export function textBytesMax({ draft }: Accepted): number {
   return frameBytes + draft.channel.length + 3 * draft.attributes.length + draft.data.length;
 }
 
-/** Writes accepted drafts as a run of messages appended at `time`. */
-export function writeTexts(accepted: readonly Accepted[], time: number): Messages {
-  const bytes = Buffer.allocUnsafe(accepted.reduce((sum, one) => sum + textBytesMax(one), 0));
-  const ends: number[] = [];
-  const offsets: Offset[] = [];
-  const channels: Channel[] = [];
-  let at = 0;
-  for (const { draft, offset } of accepted) {
-    if (at > 0) bytes[at++] = comma;
-    at += bytes.write(head(offset, draft.channel), at);
-    at = writeBody(bytes, at, draft, time);
-    ends.push(at);
-    offsets.push(offset);
-    channels.push(draft.channel);
+/** The same of several, joined by commas. */
+export function textsBytesMax(accepted: readonly Accepted[]): number {
+  let sum = 0;
+  for (const one of accepted) sum += textBytesMax(one);
+  return sum;
+}
+
+/**
+ * Writes accepted drafts as a run of messages appended at `time`, into a buffer from `start` on, which has room for them.
+ * What comes before the data mostly differs by its offset alone from that of the message before, and is copied then.
+ */
+export function writeTexts(
+  accepted: readonly Accepted[],
+  time: number,
+  into: Buffer = Buffer.allocUnsafe(textsBytesMax(accepted)),
+  start = 0,
+): Messages {
+  const ends = new Array<number>(accepted.length);
+  const offsets = new Array<Offset>(accepted.length);
+  const channels = new Array<Channel>(accepted.length);
+  let before: Accepted | undefined;
+  let [textStart, dataStart] = [start, start];
+  let at = start;
+  for (let i = 0; i < accepted.length; i++) {
+    const one = accepted[i] as Accepted;
+    const { draft, offset } = one;
+    if (i > 0) into[at++] = comma;
+    if (before !== undefined && differByOffsetAlone(before, one)) {
+      into.copyWithin(at, textStart, dataStart);
+      writeOffset(into, at, offset);
+      [textStart, dataStart] = [at, at + dataStart - textStart];
+    } else {
+      textStart = at;
+      dataStart = at + into.write(head(offset, draft.channel) + bodyHead(draft, time), at);
+    }
+    at = writeData(into, dataStart, draft.data);
+    ends[i] = at - start;
+    offsets[i] = offset;
+    // The same string where it is the same channel: each draft came with one of its own.
+    channels[i] = before?.draft.channel === draft.channel ? (channels[i - 1] as Channel) : draft.channel;
+    before = one;
   }
-  return new Messages(bytes.subarray(0, at), ends, offsets, channels);
+  return new Messages(into.subarray(start, at), ends, offsets, channels);
+}
+
+/** Whether what comes before their data is the same but for the digits of the offset. */
+function differByOffsetAlone(before: Accepted, one: Accepted): boolean {
+  const { channel, attributes } = one.draft;
+  // The first number with another digit is a power of ten.
+  const isLonger = one.offset - before.offset !== 1 || powersOfTen.has(one.offset);
+  return channel === before.draft.channel && attributes === before.draft.attributes && !isLonger;
+}
+
+const powersOfTen: ReadonlySet<number> = new Set(Array.from({ length: 17 }, (_, i) => 10 ** i));
+
+/** Writes an offset over one that has as many digits. */
+function writeOffset(bytes: Buffer, textStart: number, offset: number): void {
+  let end = textStart + offsetStart.length;
+  while (bytes[end] !== comma) end++;
+  for (let rest = offset; rest > 0; rest = Math.floor(rest / 10)) bytes[--end] = zero + (rest % 10);
 }
 
 /** The body of a draft appended at `time`. */
 export function bodyOf(draft: Draft, time: number): Buffer {
   const bytes = Buffer.allocUnsafe(frameBytes + 3 * draft.attributes.length + draft.data.length);
-  return bytes.subarray(0, writeBody(bytes, 0, draft, time));
+  return bytes.subarray(0, writeData(bytes, bytes.write(bodyHead(draft, time)), draft.data));
 }
 
 /** When a message was appended, of which this is the body. */
@@ -87,8 +131,8 @@ export function textOf(messages: Messages, i: number): Buffer {
  */
 export function expiryOf(messages: Messages, i: number): number | undefined {
   const { bytes } = messages;
-  let at = messages.start(i) + timeAt(messages.offsets[i] as Offset, messages.channels[i] as Channel);
-  while (bytes[at] !== comma) at++;
+  let at = after(comma, bytes, messages.start(i) + offsetStart.length);
+  at = after(comma, bytes, at + channelStart.length + (messages.channels[i] as Channel).length + timeStart.length) - 1;
   for (let k = 0; k < expiresKey.length; k++) if (bytes[at++] !== expiresKey[k]) return undefined;
   return digitsAt(bytes, at);
 }
@@ -112,20 +156,26 @@ export function unexpired(messages: Messages, now: number): Messages {
 
 /** Channels are ASCII. */
 function head(offset: Offset, channel: Channel): string {
-  return `{"offset":${offset},"channel":"${channel}",`;
+  return `${offsetStart}${offset},${channelStart}${channel}",`;
 }
 
-/** Where the time of a message stands in its text. */
-function timeAt(offset: Offset, channel: Channel): number {
-  return '{"offset":,"channel":"",'.length + String(offset).length + channel.length + bodyStart.length;
+/** Where the text goes on after the next byte of this value. */
+function after(byte: number, bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (bytes[at] !== byte) at++;
+  return at + 1;
 }
 
-/** Returns where the body ends. */
-function writeBody(bytes: Buffer, start: number, { attributes, data }: Draft, time: number): number {
-  const at = start + bytes.write(`${bodyStart}${time}${attributes},"data":`, start);
-  bytes.set(data, at);
-  bytes[at + data.length] = closingBrace;
-  return at + data.length + 1;
+/** What a body begins with, up to its data. */
+function bodyHead({ attributes }: Draft, time: number): string {
+  return `${bodyStart}${time}${attributes},"data":`;
+}
+
+/** Writes what a message ends with; returns where it ends. */
+function writeData(bytes: Buffer, start: number, data: Uint8Array): number {
+  bytes.set(data, start);
+  bytes[start + data.length] = closingBrace;
+  return start + data.length + 1;
 }
 
 /** The number that stands before a comma. */
@@ -136,7 +186,10 @@ function digitsAt(bytes: Uint8Array, start: number): number {
   return value;
 }
 
+const offsetStart = '{"offset":';
+const channelStart = '"channel":"';
 const bodyStart = '"time":';
+const timeStart = `",${bodyStart}`;
 const expiresKey = Buffer.from(',"expires":');
 const closingBrace = 0x7d;
 const comma = 0x2c;

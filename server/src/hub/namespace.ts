@@ -17,7 +17,7 @@ import { Routes } from "./routes.ts";
  * The newest stretch of the namespace that is kept: several pages, so that whoever has read one page too few finds the
  * rest here. For all feeds together, since a feed each would keep a chunk alive for the one message in it.
  */
-const recentBytesMax = 4 * 1_024 * 1_024;
+const recentBytesMax = 256 * 1_024;
 
 /** Pause before a log that failed is followed again. */
 const refollowMs = 250;

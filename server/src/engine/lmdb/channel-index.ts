@@ -60,8 +60,11 @@ export class ChannelIndex {
 
   add({ first, messages }: Chunk): void {
     this.#chunks++;
+    let entry: GrowingEntry | undefined;
     for (let i = 0; i < messages.length; i++) {
-      this.#growing(messages.channels[i] as Channel).add(messages.offsets[i] as Offset, first);
+      const channel = messages.channels[i] as Channel;
+      if (entry?.channel !== channel) entry = this.#growing(channel);
+      entry.add(messages.offsets[i] as Offset, first);
     }
   }
 

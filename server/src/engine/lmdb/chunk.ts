@@ -20,7 +20,7 @@ import type { Channel, Offset } from "@dogear/shared";
 import type { Accepted } from "../admission.ts";
 import { Messages } from "../messages.ts";
 import type { Provenance } from "../producers.ts";
-import { textBytesMax, writeTexts } from "../text.ts";
+import { textBytesMax, textsBytesMax, writeTexts } from "../text.ts";
 
 export interface Chunk {
   readonly first: Offset;
@@ -53,6 +53,8 @@ const formatVersion = 1;
 const headerBytes = 32;
 const originByProducer = 1;
 const originById = 2;
+const producerOriginBytes = 23;
+const idOriginBytes = 7;
 
 /** Cuts what one commit accepted into runs that fit a chunk each; a message larger than a chunk gets its own. */
 export function cutIntoChunks(accepted: readonly Accepted[]): readonly (readonly Accepted[])[] {
@@ -72,17 +74,18 @@ export function cutIntoChunks(accepted: readonly Accepted[]): readonly (readonly
 
 /** Writes a chunk; `messages` of the one returned share memory with what goes to disk. */
 export function encodeChunk(accepted: readonly Accepted[], time: number): EncodedChunk {
-  const messages = writeTexts(accepted, time);
-  const names = new Names();
-  const channelIndexes = messages.channels.map((channel) => names.index(channel));
-  const origins = accepted.flatMap(originOf);
-  const tables = writeTables(messages, channelIndexes, names, origins);
-  const value = Buffer.concat([Buffer.alloc(headerBytes), tables, messages.bytes]);
+  const origins = originsOf(accepted);
+  const tables = new Tables(accepted, origins);
+  const textStart = headerBytes + tables.bytes;
+  const room = Buffer.allocUnsafeSlow(textStart + textsBytesMax(accepted));
+  const messages = writeTexts(accepted, time, room, textStart);
+  const value = room.subarray(0, textStart + messages.bytes.length);
+  tables.write(value, messages);
   const first = messages.offsets[0] as Offset;
   value.writeUInt16LE(formatVersion, 4);
-  value.writeUInt16LE(names.list.length, 6);
+  value.writeUInt16LE(tables.names.length, 6);
   value.writeUInt32LE(messages.length, 8);
-  value.writeUInt32LE(headerBytes + tables.length, 12);
+  value.writeUInt32LE(textStart, 12);
   value.writeDoubleLE(first, 16);
   value.writeDoubleLE(time, 24);
   value.writeUInt32LE(crc32(value.subarray(4)), 0);
@@ -126,54 +129,73 @@ export function decodeChunk(value: Buffer): Chunk {
   };
 }
 
+function originsOf(accepted: readonly Accepted[]): readonly ChunkOrigin[] {
+  const origins: ChunkOrigin[] = [];
+  for (const { draft, offset, provenance } of accepted) {
+    if (provenance !== undefined) origins.push({ offset, provenance, id: undefined });
+    if (draft.id !== undefined) origins.push({ offset, provenance: undefined, id: draft.id });
+  }
+  return origins;
+}
+
+/** What stands between the header of a chunk and its texts. */
+class Tables {
+  readonly names: readonly string[];
+  readonly bytes: number;
+  readonly #channels: readonly number[];
+  readonly #origins: readonly ChunkOrigin[];
+  readonly #originNames: readonly number[];
+
+  constructor(accepted: readonly Accepted[], origins: readonly ChunkOrigin[]) {
+    const names = new Names();
+    this.#channels = accepted.map(({ draft }) => names.index(draft.channel));
+    this.#origins = origins;
+    this.#originNames = origins.map(({ provenance, id }) => names.index(provenance?.producer ?? (id as string)));
+    this.names = names.list;
+    let bytes = 6 * accepted.length + 4;
+    for (const name of names.list) bytes += 2 + Buffer.byteLength(name);
+    for (const { provenance } of origins) bytes += provenance === undefined ? idOriginBytes : producerOriginBytes;
+    this.bytes = bytes;
+  }
+
+  write(value: Buffer, { ends, offsets }: Messages): void {
+    let at = headerBytes;
+    for (const end of ends) at = value.writeUInt32LE(end, at);
+    for (const channel of this.#channels) at = value.writeUInt16LE(channel, at);
+    for (const name of this.names) {
+      const length = value.write(name, at + 2);
+      at = value.writeUInt16LE(length, at) + length;
+    }
+    at = value.writeUInt32LE(this.#origins.length, at);
+    const first = offsets[0] as Offset;
+    for (let i = 0; i < this.#origins.length; i++) {
+      const { offset, provenance } = this.#origins[i] as ChunkOrigin;
+      at = value.writeUInt32LE(offset - first, at);
+      at = value.writeUInt8(provenance === undefined ? originById : originByProducer, at);
+      at = value.writeUInt16LE(this.#originNames[i] as number, at);
+      if (provenance === undefined) continue;
+      at = value.writeDoubleLE(provenance.number, at);
+      at = value.writeDoubleLE(provenance.previousOffset, at);
+    }
+  }
+}
+
 class Names {
   readonly list: string[] = [];
   readonly #indexes = new Map<string, number>();
+  /** Mostly the one before is asked for again. */
+  #last = { name: "", index: -1 };
 
   index(name: string): number {
+    if (name === this.#last.name && this.#last.index >= 0) return this.#last.index;
     let index = this.#indexes.get(name);
     if (index === undefined) {
       index = this.list.push(name) - 1;
       this.#indexes.set(name, index);
     }
+    this.#last = { name, index };
     return index;
   }
-}
-
-function originOf({ draft: { id }, offset, provenance }: Accepted): ChunkOrigin[] {
-  const origins: ChunkOrigin[] = [];
-  if (provenance !== undefined) origins.push({ offset, provenance, id: undefined });
-  if (id !== undefined) origins.push({ offset, provenance: undefined, id });
-  return origins;
-}
-
-function writeTables(
-  messages: Messages,
-  channelIndexes: readonly number[],
-  names: Names,
-  origins: readonly ChunkOrigin[],
-): Buffer {
-  const first = messages.offsets[0] as Offset;
-  const originNames = origins.map(({ provenance, id }) => names.index(provenance?.producer ?? (id as string)));
-  const nameBytes = names.list.reduce((sum, name) => sum + 2 + Buffer.byteLength(name), 0);
-  const table = Buffer.allocUnsafe(6 * messages.length + nameBytes + 4 + 23 * origins.length);
-  let at = 0;
-  for (const end of messages.ends) at = table.writeUInt32LE(end, at);
-  for (const index of channelIndexes) at = table.writeUInt16LE(index, at);
-  for (const name of names.list) {
-    const length = table.write(name, at + 2);
-    at = table.writeUInt16LE(length, at) + length;
-  }
-  at = table.writeUInt32LE(origins.length, at);
-  origins.forEach(({ offset, provenance }, i) => {
-    at = table.writeUInt32LE(offset - first, at);
-    at = table.writeUInt8(provenance === undefined ? originById : originByProducer, at);
-    at = table.writeUInt16LE(originNames[i] as number, at);
-    if (provenance === undefined) return;
-    at = table.writeDoubleLE(provenance.number, at);
-    at = table.writeDoubleLE(provenance.previousOffset, at);
-  });
-  return table.subarray(0, at);
 }
 
 function readNames(value: Buffer, start: number, count: number): { names: readonly string[]; end: number } {
@@ -195,12 +217,12 @@ function readOrigins(value: Buffer, start: number, first: Offset, names: readonl
     const name = names[value.readUInt16LE(at + 5)] as string;
     if (value.readUInt8(at + 4) === originById) {
       origins.push({ offset, provenance: undefined, id: name });
-      at += 7;
+      at += idOriginBytes;
     } else {
       const number = value.readDoubleLE(at + 7);
       const previousOffset = value.readDoubleLE(at + 15) as Offset;
       origins.push({ offset, provenance: { producer: name, number, previousOffset }, id: undefined });
-      at += 23;
+      at += producerOriginBytes;
     }
   }
   return origins;

@@ -211,7 +211,7 @@ export class LmdbLog implements Log {
   async #commit(drafts: readonly Draft[]): Promise<readonly Appended[]> {
     this.#parts.trouble.check();
     await this.#segments.settled();
-    await this.#onDisk(async () => this.#rollIfFull());
+    if (this.#isFull()) await this.#onDisk(async () => this.#roll());
     this.#time = Math.max(this.#time, this.#parts.clock.now());
     const first = (this.#newest + 1) as Offset;
     const memory = { producers: this.#producers, ids: this.#ids };
@@ -256,8 +256,7 @@ export class LmdbLog implements Log {
    * Begins another segment. Between commits only: what goes into one segment must not be counted to the next. And before
    * one, so that where it fails nothing more is written than the next segment begins with.
    */
-  #rollIfFull(): void {
-    if (!this.#isFull()) return;
+  #roll(): void {
     const next = Segment.open(this.#parts.folder, (this.#newest + 1) as Offset);
     this.#index = new ChannelIndex();
     next.useIndex(this.#index);

@@ -19,8 +19,11 @@ import { closeEnvironment, type Environment, flushed, openEnvironment } from "./
 /** What a scan of a segment finds. */
 export type Scanned = { readonly chunk: Chunk } | { readonly corrupt: Offset; readonly why: string };
 
-/** Decoded chunks a segment keeps for those who catch up together. */
-const cachedChunksMax = 32;
+/** What a segment keeps of the chunks that are read, for those who catch up together, and what each takes beside its bytes. */
+const cachedBytesMax = 4 * 1_024 * 1_024;
+const cachedChunkBytes = 512;
+/** Of so many chunks it is remembered that they were read. A chunk is kept when it is read again. */
+const rememberedMax = 10_000;
 
 export class Segment {
   readonly first: Offset;
@@ -28,7 +31,10 @@ export class Segment {
   readonly #environment: Environment;
   readonly #chunks: Database<Buffer, number>;
   readonly #facts: Database<Buffer, string>;
+  /** Chunks by their first offsets. */
   readonly #cache = new Map<Offset, Chunk>();
+  #cachedBytes = 0;
+  #readBefore = new Set<Offset>();
   #index: ChannelIndex | undefined;
   #sealed: boolean;
 
@@ -46,8 +52,8 @@ export class Segment {
   }
 
   /** Adds chunks in one transaction and resolves once they are flushed. */
-  async append(chunks: readonly EncodedChunk[]): Promise<void> {
-    await flushed(
+  append(chunks: readonly EncodedChunk[]): Promise<unknown> {
+    return flushed(
       this.#chunks.batch(() => {
         for (const { chunk, value } of chunks) void this.#chunks.put(chunk.first, value);
       }),
@@ -96,7 +102,8 @@ export class Segment {
   *all(after: Offset, end: Offset): Generator<Stretch> {
     let at = after;
     while (at < end) {
-      const next = this.#keyAtOrBefore((at + 1) as Offset);
+      const from = (at + 1) as Offset;
+      const next = this.#cache.has(from) ? from : this.#keyAtOrBefore(from);
       const stretch = next === undefined ? undefined : this.#stretch(next, end);
       // Offsets are consecutive, so where no chunk holds the next one there is a hole.
       const hole = { messages: undefined, through: ((this.#keyAfter(at) ?? end + 1) - 1) as Offset };
@@ -194,12 +201,27 @@ export class Segment {
     if (cached !== undefined) return cached;
     try {
       const chunk = this.#decode(first);
-      this.#cache.set(first, chunk);
-      if (this.#cache.size > cachedChunksMax) this.#cache.delete(this.#cache.keys().next().value as Offset);
+      if (this.#readBefore.delete(first)) this.#keep(chunk);
+      else this.#remember(first);
       return chunk;
     } catch (error) {
       if (error instanceof ChunkCorrupt) return undefined;
       throw error;
+    }
+  }
+
+  #remember(first: Offset): void {
+    if (this.#readBefore.size >= rememberedMax) this.#readBefore.clear();
+    this.#readBefore.add(first);
+  }
+
+  #keep(chunk: Chunk): void {
+    this.#cache.set(chunk.first, chunk);
+    this.#cachedBytes += chunk.bytes + cachedChunkBytes;
+    for (const [first, { bytes }] of this.#cache) {
+      if (this.#cachedBytes <= cachedBytesMax) return;
+      this.#cache.delete(first);
+      this.#cachedBytes -= bytes + cachedChunkBytes;
     }
   }
 
