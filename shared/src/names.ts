@@ -21,15 +21,16 @@ export const levelsMax = 16;
 /** Longest name, in bytes (names are ASCII, so also in characters). */
 export const nameBytesMax = 255;
 
-const channelGrammar = /^\$?[\w-]+(?:\.\$?[\w-]+)*$/;
+/** Says how many levels there may be as well, because every publish is held against it. */
+const channelGrammar = /^\$?[\w-]+(?:\.\$?[\w-]+){0,15}$/;
 const patternGrammar = /^(?:(?:\$?[\w-]+|\*)(?:\.(?:\$?[\w-]+|\*))*(?:\.>)?|>)$/;
 
 export function isChannel(name: string): name is Channel {
-  return fits(name) && channelGrammar.test(name);
+  return name.length <= nameBytesMax && channelGrammar.test(name);
 }
 
 export function isPattern(name: string): name is Pattern {
-  return fits(name) && patternGrammar.test(name);
+  return name.length <= nameBytesMax && name.split(".").length <= levelsMax && patternGrammar.test(name);
 }
 
 /** Whether a channel belongs to the hub, which alone may publish to it. */
@@ -83,8 +84,4 @@ export function namespaceOf(name: Channel | Pattern, configured: { has(namespace
   const dot = name.indexOf(".");
   const first = dot < 0 ? name : name.slice(0, dot);
   return configured.has(first) ? first : "default";
-}
-
-function fits(name: string): boolean {
-  return name.length <= nameBytesMax && name.split(".").length <= levelsMax;
 }

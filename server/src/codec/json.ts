@@ -74,7 +74,7 @@ function decode(message: Buffer, binary: boolean, limits: PayloadLimits): Iterab
 /** One by one: a session that is closed over the first does not pay for the rest. */
 function* each(envelopes: readonly unknown[], message: Buffer, limits: PayloadLimits): Generator<Incoming> {
   const payloads = payloadsIn(message);
-  for (const [i, envelope] of envelopes.entries()) yield incoming(envelope, message, payloads[i], limits);
+  for (let i = 0; i < envelopes.length; i++) yield incoming(envelopes[i], message, payloads[i], limits);
 }
 
 function incoming(parsed: unknown, message: Buffer, payload: Payload | undefined, limits: PayloadLimits): Incoming {

@@ -21,6 +21,9 @@ const colon = 0x3a;
 const comma = 0x2c;
 const spaceMax = 0x20;
 
+/** Up to here a loop finds the end of a string sooner than a search that has to be called. */
+const shortString = 24;
+
 /** The payload of each envelope of a WebSocket message, in order. */
 export function payloadsIn(text: Uint8Array): readonly (Payload | undefined)[] {
   const payloads: (Payload | undefined)[] = [];
@@ -64,9 +67,8 @@ class Scanner {
     this.at = skipSpace(text, this.at + 1);
     while (text[this.at] !== closeBrace) {
       const key = this.at;
-      this.#string();
+      if (this.#key()) escapes = true;
       const isData = spellsData(text, key, this.at);
-      escapes ||= text.subarray(key, this.at).includes(backslash);
       this.at = skipSpace(text, this.at);
       if (text[this.at] === colon) this.at = skipSpace(text, this.at + 1);
       const start = this.at;
@@ -109,10 +111,35 @@ class Scanner {
     return deepest;
   }
 
+  /** Passes over a key; returns whether it is written with escapes. */
+  #key(): boolean {
+    const start = this.at;
+    this.#string();
+    for (let at = start; at < this.at; at++) if (this.#text[at] === backslash) return true;
+    return false;
+  }
+
   #string(): void {
     const text = this.#text;
+    const looked = this.at + shortString;
     let at = this.at + 1;
-    while (text[at] !== quote) at += text[at] === backslash ? 2 : 1;
+    while (text[at] !== quote) {
+      at += text[at] === backslash ? 2 : 1;
+      if (at > looked) return this.#longString(at);
+    }
+    this.at = at + 1;
+  }
+
+  /** The rest of a string: the next quote ends it, unless the backslashes before it escape it. */
+  #longString(from: number): void {
+    const text = this.#text;
+    let at = text.indexOf(quote, from);
+    for (;;) {
+      let before = at;
+      while (before > from && text[before - 1] === backslash) before--;
+      if ((at - before) % 2 === 0) break;
+      at = text.indexOf(quote, at + 1);
+    }
     this.at = at + 1;
   }
 

@@ -21,6 +21,9 @@ interface Run {
   readonly drafts: readonly Unnumbered[];
   /** Where they were seen before, what was taken back since: nothing is appended, and nothing depends on them. */
   readonly repeats: Setback | undefined;
+}
+
+interface Waiting extends Run {
   readonly answer: (answers: readonly Appended[] | Promise<readonly Appended[]>) => void;
 }
 
@@ -38,7 +41,7 @@ export class Sequencer {
   readonly #last: Map<Namespace, number>;
   /** Numbers that are used without a message, at or above what may have to be taken back. */
   readonly #used = new Set<number>();
-  #waiting: Run[] = [];
+  #waiting: Waiting[] = [];
   /** The log that drafts are on their way to, and how many runs of them. */
   #current: Namespace | undefined;
   #inFlight = 0;
@@ -124,20 +127,26 @@ export class Sequencer {
     if (repeats && isAhead) {
       return this.#repeat(first, namespace, drafts, this.#watchSetbacks());
     }
-    return new Promise((answer) => {
-      this.#waiting.push({ first, namespace, drafts, repeats: repeats ? this.#watchSetbacks() : undefined, answer });
-      this.#pump();
-    });
+    const run = { first, namespace, drafts, repeats: repeats ? this.#watchSetbacks() : undefined };
+    if (this.#waiting.length === 0 && this.#mayGo(run)) return this.#go(run);
+    return new Promise((answer) => void this.#waiting.push({ ...run, answer }));
   }
 
   #pump(): void {
-    for (let run = this.#waiting[0]; run !== undefined; run = this.#waiting[0]) {
-      if (this.#inFlight > 0 && this.#current !== run.namespace) return;
+    for (let run = this.#waiting[0]; run !== undefined && this.#mayGo(run); run = this.#waiting[0]) {
       this.#waiting.shift();
-      this.#current = run.namespace;
-      this.#inFlight++;
-      run.answer(run.repeats === undefined ? this.#hand(run) : this.#handRepeats(run, run.repeats));
+      run.answer(this.#go(run));
     }
+  }
+
+  #mayGo({ namespace }: Run): boolean {
+    return this.#inFlight === 0 || this.#current === namespace;
+  }
+
+  #go(run: Run): Promise<readonly Appended[]> {
+    this.#current = run.namespace;
+    this.#inFlight++;
+    return run.repeats === undefined ? this.#hand(run) : this.#handRepeats(run, run.repeats);
   }
 
   async #hand({ first, namespace, drafts }: Run): Promise<readonly Appended[]> {

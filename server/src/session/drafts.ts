@@ -48,8 +48,9 @@ interface Run {
   readonly sequencer: Sequencer | undefined;
   readonly numbers: number[];
   readonly drafts: Unnumbered[];
-  /** When each is due, of those that wait. */
+  /** When each is due, of those that wait, and whether any does. */
   readonly dues: (number | undefined)[];
+  waits: boolean;
   bytes: number;
   /** Places that are kept for drafts that wait. */
   places: number;
@@ -103,6 +104,7 @@ export class Drafts {
     run.numbers.push(number);
     run.drafts.push(draft);
     run.dues.push(due);
+    if (due !== undefined) run.waits = true;
     run.bytes += draft.data.length + draft.attributes.length + draftBytes;
     run.places += places;
   }
@@ -150,7 +152,7 @@ export class Drafts {
     const joins = run?.namespace === namespace && run.sequencer === sequencer;
     if (run !== undefined && joins && (sequencer === undefined || run.numbers.at(-1) === number - 1)) return run;
     this.hand();
-    this.#run = { namespace, sequencer, numbers: [], drafts: [], dues: [], bytes: 0, places: 0 };
+    this.#run = { namespace, sequencer, numbers: [], drafts: [], dues: [], waits: false, bytes: 0, places: 0 };
     return this.#run;
   }
 
@@ -173,26 +175,14 @@ export class Drafts {
     const by = sequencer && { sequencer, first: numbers[0] as number };
     try {
       const outcome = await this.#hub.publish(namespace, drafts, by);
-      return await this.#answersOf(run, outcome);
+      const waiting = run.waits ? await this.#schedulesIn(run, outcome.answers) : none;
+      return answersOf(run, outcome, waiting);
     } catch (error) {
       if (!(error instanceof DogearError)) this.#logger.error("publish.failed", { error, ...traceOf(drafts) });
       return numbers.map((number) => refusal(number, error));
     } finally {
       if (places > 0) this.#hub.schedules.answered(namespace, places);
     }
-  }
-
-  async #answersOf(run: Run, { answers, epoch, durability }: Outcome): Promise<readonly Answer[]> {
-    const { numbers, dues } = run;
-    const waiting = await this.#schedulesIn(run, answers);
-    return answers.map((answer, i): Answer => {
-      const number = numbers[i] as number;
-      if ("refused" in answer) return refusal(number, dogearError(answer.refused));
-      const { offset, duplicate } = answer;
-      if (dues[i] === undefined) return { is: "published", number, epoch, offset, duplicate, durability };
-      const { id, due } = waiting.get(offset) as Schedule;
-      return { is: "scheduled", number, id, due, duplicate, durability };
-    });
   }
 
   #count({ drafts }: Run, answers: readonly Answer[]): void {
@@ -218,9 +208,25 @@ export class Drafts {
       const due = dues[i];
       if (due !== undefined && "offset" in answer) stored.push({ ...answer, due });
     }
-    if (stored.length === 0) return new Map();
     return this.#hub.schedules.schedulesOf(namespace, stored);
   }
+}
+
+const none: ReadonlyMap<Offset, Schedule> = new Map();
+
+function answersOf(
+  { numbers, dues }: Run,
+  { answers, epoch, durability }: Outcome,
+  waiting: ReadonlyMap<Offset, Schedule>,
+): readonly Answer[] {
+  return answers.map((answer, i): Answer => {
+    const number = numbers[i] as number;
+    if ("refused" in answer) return refusal(number, dogearError(answer.refused));
+    const { offset, duplicate } = answer;
+    if (dues[i] === undefined) return { is: "published", number, epoch, offset, duplicate, durability };
+    const { id, due } = waiting.get(offset) as Schedule;
+    return { is: "scheduled", number, id, due, duplicate, durability };
+  });
 }
 
 /** When a draft is due that was taken now. */
