@@ -14,6 +14,7 @@ import {
   SplitNamespaceError,
   startServer,
 } from "../index.ts";
+import { keepDraftsYoung } from "./collector.ts";
 import { type Shell, stopped } from "./command.ts";
 import { type ConfigValues, configuration } from "./settings.ts";
 import { CommandError } from "./usage.ts";
@@ -26,6 +27,7 @@ export async function serveUntilStopped({ demo, ...values }: ServeValues, shell:
   const { config } = await configuration(values, shell);
   const open = isOpen({ policy: config.access });
   if (demo && !open) throw new CommandError("usage", "--demo goes without access control: its page has no token.");
+  keepDraftsYoung();
   const logger = jsonLogger({ level: config.log.level, destination: shell.stderr });
   let fatal: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
