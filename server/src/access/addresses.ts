@@ -73,6 +73,7 @@ export class Addresses {
   }
 }
 
+/** Of IPv6, which has many ways to write it. */
 const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
@@ -80,7 +81,8 @@ loopback.addAddress("::1", "ipv6");
 /** Whether an address is of this machine alone. */
 export function isLoopback(address: string): boolean {
   const family = isIP(address);
-  return address === "localhost" || (family !== 0 && loopback.check(address, family === 6 ? "ipv6" : "ipv4"));
+  if (family === 4) return address.startsWith("127.");
+  return address === "localhost" || (family === 6 && loopback.check(address, "ipv6"));
 }
 
 /** The first 64 bits of an IPv6 address; an IPv4 address as it is. */
