@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type Report, rowsOf } from "./bench.ts";
+import { bench, type Report, rowsOf } from "./bench.ts";
 import { type Figure, figuresOf, generatorBound, generatorCpu, median } from "./figures.ts";
 import { eachNumber, message, numberAt } from "./message.ts";
 import { html, lines, merged, parse } from "./report.ts";
 import { Once, Sequence } from "./sequence.ts";
-import { type System, systemNames } from "./system.ts";
+import { type Running, type System, systemNames } from "./system.ts";
 import { systems } from "./systems/index.ts";
 import { slope } from "./workloads/idle.ts";
 import { workloads } from "./workloads/index.ts";
@@ -67,6 +67,17 @@ describe("a sequence", () => {
     once.take(1);
     expect(once.fault).toBe("number 1 was given twice");
   });
+});
+
+test("no run is begun after the first that would end too late", async () => {
+  const running = { pids: [], folder: "", version: "", url: "", client: {}, stop: async () => {} };
+  const plan = {
+    workloads: [{ name: "none", says: "", needs: [], limits: [], run: async () => ({}) }],
+    systems: [{ ...(systems[0] as System), start: async () => running as unknown as Running }],
+    ...{ absent: [], limits: [], runs: 3, full: false, say: () => {} },
+  };
+  expect((await bench({ ...plan, limitS: 0 })).about.runs).toBe(1);
+  expect((await bench(plan)).about.runs).toBe(3);
 });
 
 describe("figures", () => {

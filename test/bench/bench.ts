@@ -31,6 +31,8 @@ export interface Plan {
   readonly absent: readonly { readonly name: string; readonly why: string }[];
   readonly limits: readonly Limit[];
   readonly runs: number;
+  /** After the first, no run is begun that would not end within so many seconds. */
+  readonly limitS?: number;
   readonly full: boolean;
   say(what: string): void;
 }
@@ -63,7 +65,10 @@ export async function bench(plan: Plan): Promise<Report> {
   const limits = plan.limits.filter(({ always, finds }) => always || finds.some((name) => asked.has(name)));
   const found: Outcome[] = [];
   const versions = new Map<string, string>();
-  for (let run = 1; run <= plan.runs; run++) {
+  const begun = performance.now();
+  let run = 0;
+  do {
+    run++;
     plan.say(`run ${run}: what this machine allows`);
     found.push({ result: await measureLimits(limits) });
     for (const row of rows) {
@@ -72,13 +77,19 @@ export async function bench(plan: Plan): Promise<Report> {
       if ("void" in outcome) plan.say(`void: ${outcome.void}`);
       row.outcomes.push(outcome);
     }
-  }
+  } while (run < plan.runs && !wouldBeLate(begun, run, plan.limitS));
   const most = figuresOf(limitsRow, found, new Map());
   const byName = new Map(most.map(({ metric, value }) => [metric, value]));
   const figures = rows.flatMap(({ workload, system, outcomes }) =>
     figuresOf({ workload: workload.name, system: system.name, durability: system.durability }, outcomes, byName),
   );
-  return { about: about(plan, rows, versions), figures: [...most, ...figures] };
+  return { about: about({ ...plan, runs: run }, rows, versions), figures: [...most, ...figures] };
+}
+
+/** Whether one more run, as long as those before, would end too late. */
+function wouldBeLate(begun: number, runs: number, limitS = Number.POSITIVE_INFINITY): boolean {
+  const elapsed = performance.now() - begun;
+  return elapsed + elapsed / runs > limitS * 1_000;
 }
 
 async function measureLimits(limits: readonly Limit[]): Promise<Result> {

@@ -2,8 +2,10 @@
  * The benchmark: `npm run bench -- [--only publish-256,idle] [--systems dogear,ws] [--runs 3] [--full] [--json] [--report file.html]`.
  *
  * Servers and generator are separate processes. Limits, workloads and systems are interleaved run by run; figures are
- * medians with their spread; a row in which anything was lost, repeated or out of order is void. `--report` writes a page
- * with plots, and beside it what it was made of, a line of JSON each; `--from` makes the page of such lines again, also of those of several runs (`--from a.jsonl,b.jsonl`).
+ * medians with their spread, of three runs unless `--runs` says otherwise, or of fewer where a workload takes long; a row
+ * in which anything was lost, repeated or out of order is void. `--report` writes a page with plots, and beside it what it
+ * was made of, a line of JSON each; `--from` makes the page of such lines again, also of those of several runs
+ * (`--from a.jsonl,b.jsonl`).
  * `--histories` measures nothing: it runs each workload small and checks all that was done and seen (`histories.ts`).
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -21,7 +23,7 @@ const { values } = parseArgs({
   options: {
     only: { type: "string" },
     systems: { type: "string" },
-    runs: { type: "string", default: "3" },
+    runs: { type: "string" },
     full: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     report: { type: "string" },
@@ -29,6 +31,10 @@ const { values } = parseArgs({
     histories: { type: "boolean", default: false },
   },
 });
+/** Where nobody says how many runs: as many as fit in this time, which for two systems is less than a minute. */
+const runsMax = 3;
+const secondsPerRow = 28;
+
 const report = values.from === undefined ? await measure() : merged(read(values.from.split(",")));
 if (values.json) for (const figure of report.figures) console.log(JSON.stringify(figure));
 else console.log(`\n${report.about.machine}\n\n${table(report.figures)}`);
@@ -59,13 +65,20 @@ async function measure(): Promise<Report> {
     systems: candidates.flatMap(({ system, why }) => (system === undefined || why !== undefined ? [] : [system])),
     absent,
     limits,
-    runs: Number(values.runs),
+    runs: runs(),
     full: values.full,
     say: (what: string) => console.error(what),
   };
-  if (rowsOf(plan).length === 0) fail("Nothing to measure: none of these systems has any of these workloads.");
+  const rows = rowsOf(plan).length;
+  if (rows === 0) fail("Nothing to measure: none of these systems has any of these workloads.");
   if (values.histories) process.exit((await checkHistories(recordable(plan), plan.say)) === 0 ? 0 : 1);
-  return bench(plan);
+  return bench(values.runs === undefined ? { ...plan, limitS: rows * secondsPerRow } : plan);
+}
+
+function runs(): number {
+  const asked = Number(values.runs ?? runsMax);
+  if (!Number.isSafeInteger(asked) || asked < 1) fail(`--runs is a whole number from 1 on, not ${values.runs}.`);
+  return asked;
 }
 
 /** Only Dogear's clients can be recorded. */

@@ -4,6 +4,7 @@ import { manyToMany, personal, wildcards } from "./channels.ts";
 import { cursors } from "./cursors.ts";
 import { fanOut } from "./fan-out.ts";
 import { groups } from "./groups.ts";
+import { growth } from "./growth.ts";
 import { idle } from "./idle.ts";
 import { latency } from "./latency.ts";
 import { publish } from "./publish.ts";
@@ -30,4 +31,5 @@ export const workloads: readonly Workload[] = [
   cursors,
   wildcards,
   slowReader,
+  growth,
 ];
