@@ -38,7 +38,7 @@ export const fanOut = (most: number): Workload => {
       await settle(stage, publisher, all, publisher.sent * connections);
       const behind = all.reduce((sum, { subscriber }) => sum + (subscriber.behind ?? 0), 0);
       const half = await at(stage, all, publisher, "half load", perSecond / connections / 2);
-      const same = await at(stage, all, publisher, `${sameLoad}/s`, sameLoad / connections);
+      const same = await at(stage, all, publisher, `${sameLoad}/s`, stage.size(sameLoad) / connections);
       close(all, publisher);
       return {
         "deliveries/s": { value: perSecond, unit: "deliveries/s", of: limit },

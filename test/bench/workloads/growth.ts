@@ -29,16 +29,14 @@ export const growth: Workload = {
     // A program that is compiled as it runs is not yet as cheap as it becomes.
     await costOfDelivery(stage, "bench.growth-first", 10);
     for (const most of connectionCounts) {
-      const connections = stage.size(most);
-      const cost = await costOfDelivery(stage, `bench.growth-${connections}`, connections);
+      const cost = await costOfDelivery(stage, `bench.growth-${most}`, stage.size(most));
       costs.push(cost);
       result = { ...result, [`CPU s/million, ${most} connections`]: { value: cost, unit: "s" } };
     }
     const stored: number[] = [];
     for (const most of stage.full ? [...storedCounts, storedFull] : storedCounts) {
-      const channel = `bench.growth-stored-${most}`;
-      const count = await fill(stage, channel, bytes, stage.size(most), fillLimitS);
-      const cost = await costOfDelivery(stage, channel, stage.size(storedConnections));
+      const count = await fill(stage, `bench.growth-stored-${most}`, bytes, stage.size(most), fillLimitS);
+      const cost = await costOfDelivery(stage, `bench.growth-beside-${most}`, stage.size(storedConnections));
       stored.push(cost);
       result = { ...result, [`CPU s/million, ${count} stored`]: { value: cost, unit: "s" } };
     }
@@ -69,7 +67,7 @@ async function costOfDelivery(stage: Stage, channel: string, connections: number
 }
 
 async function publish(stage: Stage, publisher: Publisher, connections: number, all: readonly Seat[]): Promise<void> {
-  const schedule = new Schedule(deliveriesPerSecond / connections, measureS, publisher.sent);
+  const schedule = new Schedule(stage.size(deliveriesPerSecond) / connections, measureS, publisher.sent);
   await schedule.run((count) => publisher.sendMore(count));
   await settle(stage, publisher, all, publisher.sent * all.length);
 }

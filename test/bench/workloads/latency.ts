@@ -24,7 +24,7 @@ export const latency: Workload = {
     const perSecond = await peak(stage);
     let result: Result = { "peak messages/s": { value: perSecond, unit: "messages/s" } };
     const loads = percents.map((percent) => [`${percent} %`, (perSecond * percent) / 100] as const);
-    for (const [name, load] of [...loads, [`${sameLoad}/s`, sameLoad] as const]) {
+    for (const [name, load] of [...loads, [`${sameLoad}/s`, stage.size(sameLoad)] as const]) {
       result = { ...result, ...(await at(stage, name, load)) };
     }
     return result;
