@@ -8,11 +8,17 @@ export const seconds = (s: number): Promise<void> => new Promise((resolve) => se
 
 /** Resolves once a condition holds; asked every few milliseconds. */
 export async function until(condition: () => boolean, what: string, limitS = 60): Promise<void> {
+  if (!(await holdsWithin(limitS, condition))) throw new Error(`${what} took longer than ${limitS} s.`);
+}
+
+/** Resolves once a condition holds, or when this has not been so for as long as that. */
+export async function holdsWithin(limitS: number, condition: () => boolean): Promise<boolean> {
   const end = performance.now() + limitS * 1_000;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`${what} took longer than ${limitS} s.`);
+    if (performance.now() > end) return false;
     await seconds(0.005);
   }
+  return true;
 }
 
 /** Times in milliseconds: what a share of them does not exceed. */

@@ -59,7 +59,7 @@ export function digitsAt(bytes: Buffer, at: number): number {
   }
 }
 
-function isAt(bytes: Buffer, mark: Buffer, at: number): boolean {
+export function isAt(bytes: Buffer, mark: Buffer, at: number): boolean {
   if (at + mark.length > bytes.length) return false;
   for (let i = 0; i < mark.length; i++) if (bytes[at + i] !== mark[i]) return false;
   return true;

@@ -46,11 +46,12 @@ debianPackage() {
   else why "$name"; fi
 }
 
+# `flags` are the linker's: some are told by it which version they are.
 goProgram() {
-  local name=$1 module=$2
+  local name=$1 module=$2 flags=${3:-}
   if [ -x "bin/$name" ]; then say "$name" present
   elif ! has go; then say "$name" "not to be had: needs Go to build it"
-  elif GOBIN=$PWD/bin timeout 1200 go install "$module" >"$log" 2>&1; then say "$name" installed
+  elif GOBIN=$PWD/bin timeout 1200 go install -ldflags "$flags" "$module" >"$log" 2>&1; then say "$name" installed
   else why "$name"; fi
 }
 
@@ -78,4 +79,5 @@ debianPackage redis redis-server redis-server
 debianPackage rabbitmq rabbitmq-server rabbitmq-server
 natsServer
 kafka
-goProgram centrifugo "github.com/centrifugal/centrifugo/v6@$centrifugoVersion"
+module=github.com/centrifugal/centrifugo/v6
+goProgram centrifugo "$module@$centrifugoVersion" "-X $module/internal/build.Version=${centrifugoVersion#v}"

@@ -150,8 +150,9 @@ class CentrifugoSubscriber extends PeerSubscriber {
   }
 
   place(): Place {
-    const offset = [...this.#last.toString("latin1").matchAll(/"offset":(\d+)/g)].at(-1)?.[1] ?? 0;
-    return { epoch: this.#epoch, offset: Number(offset) };
+    // The answer to one that came back ends with the offset it came with, after what it had missed.
+    const offsets = [...this.#last.toString("latin1").matchAll(/"offset":(\d+)/g)].map(([, offset]) => Number(offset));
+    return { epoch: this.#epoch, offset: Math.max(0, ...offsets) };
   }
 
   pause(): void {

@@ -1,10 +1,12 @@
 /** A publisher that speaks Dogear's protocol over a raw socket, and looks at its answers without parsing them. */
 import { jsonSubprotocol } from "@dogear/shared";
-import { digitsAt, eachMark, message } from "../message.ts";
+import { digitsAt, eachMark, isAt, message } from "../message.ts";
 import { RawSocket } from "../raw-socket.ts";
 import type { Publisher, PublisherOptions } from "../system.ts";
 
 const publishedMark = Buffer.from('{"is":"published","number":');
+/** Follows where it is the answer to several. */
+const countMark = Buffer.from(',"count":');
 const errorMark = Buffer.from('{"is":"error"');
 const pingMark = Buffer.from('{"is":"ping"');
 
@@ -71,7 +73,9 @@ class DogearPublisher implements Publisher {
     const before = this.acknowledged;
     eachMark(payload, publishedMark, (at) => {
       const number = digitsAt(payload, at);
-      if (number !== ++this.acknowledged) this.fault ??= `number ${number} was acknowledged out of turn`;
+      const mark = at + `${number}`.length;
+      if (number !== this.acknowledged + 1) this.fault ??= `number ${number} was acknowledged out of turn`;
+      this.acknowledged += isAt(payload, countMark, mark) ? digitsAt(payload, mark + countMark.length) : 1;
     });
     const answers = this.acknowledged - before;
     if (payload.includes(errorMark)) this.fault ??= `a publish was refused: ${payload.toString("latin1", 0, 300)}`;

@@ -147,7 +147,10 @@ class KafkaSubscriber extends SocketSubscriber<KafkaSocket> {
     const { from, channel } = options;
     const places = new Map(typeof from === "object" ? (from.place as Map<string, number>) : []);
     for (const name of typeof channel === "string" ? [channel] : channel) {
-      if (!places.has(name)) places.set(name, from === "latest" ? await endOf(socket, name) : 0);
+      if (places.has(name)) continue;
+      // Also waited for where it is not needed: a broker that has just started refuses to read.
+      const end = await endOf(socket, name);
+      places.set(name, from === "latest" ? end : 0);
     }
     const subscriber = new KafkaSubscriber(socket, options, places);
     subscriber.#fetch();

@@ -4,66 +4,69 @@
  * So many deliveries a second are made by few messages to many connections or by many messages to few. What publishing the
  * same messages to nobody costs is taken away, and what the same connections cost when nothing is sent.
  */
-import type { Result } from "../figures.ts";
+import { median, type Result } from "../figures.ts";
 import { cpuSeconds, Schedule, seconds } from "../measure.ts";
 import type { Publisher } from "../system.ts";
 import { close, fill, type Seat, type Stage, seats, settle, type Workload } from "./workload.ts";
 
 const bytes = 100;
 const deliveriesPerSecond = 20_000;
-const measureS = 4;
-const connectionCounts = [10, 1_000, 10_000] as const;
-const storedCounts = [1_000, 1_000_000] as const;
-const storedFull = 10_000_000;
-const storedConnections = 1_000;
+const measureS = 1;
+/** Publishing to somebody and to nobody take turns; to few, most of what it costs is publishing, and differs by chance. */
+const [rounds, roundsOfFew] = [3, 7] as const;
+const [few, some, many] = [10, 1_000, 10_000] as const;
+/** What is stored in the log where connections are compared, and where with `some` connections it is compared with less and more. */
+const stored = { least: 1_000, usual: 1_000_000, most: 10_000_000 } as const;
 const fillLimitS = 120;
 
 export const growth: Workload = {
   name: "growth",
-  says: `CPU of a delivery of ${bytes} bytes, ${deliveriesPerSecond} a second, to ${connectionCounts.join(", ")} connections, and to ${storedConnections} with ${storedCounts.join(" and ")} messages stored (${storedFull} as well, if it is full); without what publishing to nobody and connections that are sent nothing cost`,
+  says: `CPU of a delivery of ${bytes} bytes, ${deliveriesPerSecond} a second, to ${few}, ${some} and ${many} connections with ${stored.usual} messages stored, and to ${some} with ${stored.least} (and ${stored.most}, if it is full); without what publishing to nobody and connections that are sent nothing cost; × is of what it costs to ${some} with ${stored.usual} stored`,
   needs: ["acknowledges", "replays"],
   limits: [],
   async run(stage) {
-    let result: Result = {};
-    const costs: number[] = [];
     // A program that is compiled as it runs is not yet as cheap as it becomes.
-    await costOfDelivery(stage, "bench.growth-first", 10);
-    for (const most of connectionCounts) {
-      const cost = await costOfDelivery(stage, `bench.growth-${most}`, stage.size(most));
-      costs.push(cost);
-      result = { ...result, [`CPU s/million, ${most} connections`]: { value: cost, unit: "s" } };
-    }
-    const stored: number[] = [];
-    for (const most of stage.full ? [...storedCounts, storedFull] : storedCounts) {
-      const count = await fill(stage, `bench.growth-stored-${most}`, bytes, stage.size(most), fillLimitS);
-      const cost = await costOfDelivery(stage, `bench.growth-beside-${most}`, stage.size(storedConnections));
-      stored.push(cost);
-      result = { ...result, [`CPU s/million, ${count} stored`]: { value: cost, unit: "s" } };
-    }
-    return {
-      ...result,
-      "most by least, connections": { value: Math.max(...costs) / Math.min(...costs), unit: "×" },
-      "most by least, stored": { value: Math.max(...stored) / Math.min(...stored), unit: "×" },
+    await costOfDelivery(stage, some, "first");
+    await fill(stage, "bench.growth-least", bytes, stage.size(stored.least), fillLimitS);
+    const least = await costOfDelivery(stage, some, "least");
+    await fill(stage, "bench.growth-usual", bytes, stage.size(stored.usual), fillLimitS);
+    const usual = await costOfDelivery(stage, some, "usual");
+    const toFew = await costOfDelivery(stage, few, "few");
+    const toMany = await costOfDelivery(stage, many, "many");
+    const compared = (where: string, cost: number): Result => ({
+      [`CPU s/million, ${where}`]: { value: cost, unit: "s" },
+      [`×, ${where}`]: { value: cost / usual, unit: "×" },
+    });
+    const result = {
+      [`CPU s/million, ${some} connections`]: { value: usual, unit: "s" },
+      ...compared(`${few} connections`, toFew),
+      ...compared(`${many} connections`, toMany),
+      ...compared(`${stored.least} stored`, least),
     };
+    if (!stage.full) return result;
+    await fill(stage, "bench.growth-most", bytes, stage.size(stored.most), fillLimitS);
+    return { ...result, ...compared(`${stored.most} stored`, await costOfDelivery(stage, some, "most")) };
   },
 };
 
 /** In CPU seconds per million. */
-async function costOfDelivery(stage: Stage, channel: string, connections: number): Promise<number> {
+async function costOfDelivery(stage: Stage, most: number, name: string): Promise<number> {
   const { client } = stage.running;
-  const nobody = `${channel}-nobody`;
-  const toNobody = await client.publisher({ name: nobody, channel: () => nobody, bytes, inFlight: 0 });
-  const before = await cpuOf(stage, () => publish(stage, toNobody, connections, []));
-  const all = await seats(stage, connections, () => ({ channel, from: "latest" }));
-  await seconds(1);
-  const idle = await cpuOf(stage, () => seconds(measureS));
-  const toAll = await client.publisher({ name: `${channel}-all`, channel: () => channel, bytes, inFlight: 0 });
-  const delivering = await cpuOf(stage, () => publish(stage, toAll, connections, all));
-  const deliveries = toAll.sent * connections;
-  close(all, toAll);
-  const after = await cpuOf(stage, () => publish(stage, toNobody, connections, []));
-  close([], toNobody);
-  return ((delivering - (before + after) / 2 - idle) / deliveries) * 1e6;
+  const connections = stage.size(most);
+  const [toAll, toNobody] = [`bench.growth-to-${name}`, `bench.growth-beside-${name}`];
+  const all = await seats(stage, connections, () => ({ channel: toAll, from: "latest" }));
+  const heard = await client.publisher({ name: toAll, channel: () => toAll, bytes, inFlight: 0 });
+  const unheard = await client.publisher({ name: toNobody, channel: () => toNobody, bytes, inFlight: 0 });
+  await seconds(0.5);
+  const costs: number[] = [];
+  for (let round = 0; round < (most === few ? roundsOfFew : rounds); round++) {
+    const before = heard.sent;
+    const withoutThem = await cpuOf(stage, () => publish(stage, unheard, connections, []));
+    const withThem = await cpuOf(stage, () => publish(stage, heard, connections, all));
+    costs.push(((withThem - withoutThem) / ((heard.sent - before) * connections)) * 1e6);
+  }
+  close(all, heard, unheard);
+  return median(costs.sort((a, b) => a - b));
 }
 
 async function publish(stage: Stage, publisher: Publisher, connections: number, all: readonly Seat[]): Promise<void> {
