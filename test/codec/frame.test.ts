@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { textFrame } from "../../server/src/codec/frame.ts";
+import { textFrame, textFrameInPieces } from "../../server/src/codec/frame.ts";
 import { acceptOf } from "../protocol/raw-socket.ts";
 import { whenDone } from "../support/temp.ts";
 
@@ -26,6 +26,15 @@ describe("a text frame", () => {
     expect(textFrame(["ab", umlaut, "", Buffer.alloc(0), "c"])).toEqual(
       Buffer.concat([Buffer.from([0x81, 5]), Buffer.from("abüc")]),
     );
+  });
+
+  it("in pieces is the same bytes, and what is large is not copied", () => {
+    const [large, small, larger] = [Buffer.alloc(4_096, "l"), Buffer.alloc(4_095, "s"), Buffer.alloc(70_000, "r")];
+    const parts: (string | Buffer)[] = ["head", large, ",", small, ",", larger, "]}"];
+    const pieces = textFrameInPieces(parts);
+    expect(Buffer.concat(pieces)).toEqual(textFrame(parts));
+    expect(pieces.map((piece) => parts.indexOf(piece))).toEqual([-1, 1, -1, 5, -1]);
+    expect(textFrameInPieces(["a", small])).toHaveLength(1);
   });
 
   it("of every length around the borders is read by a client as it was meant", async () => {

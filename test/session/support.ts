@@ -1,5 +1,6 @@
 /** A session without a network: envelopes go in, and what it would send comes out. */
 import { defaultLimits, type HubEnvelope, type Limits } from "@dogear/shared";
+import type { Frame } from "../../server/src/codec/codec.ts";
 import { hubJsonCodec } from "../../server/src/codec/json.ts";
 import type { Hub } from "../../server/src/hub/hub.ts";
 import type { Clock } from "../../server/src/runtime/clock.ts";
@@ -23,7 +24,8 @@ export class FakeSocket implements Socket {
   /** Whether its client reads; otherwise what is sent stays in the buffer. */
   reading = true;
 
-  send(frame: Buffer): void {
+  send(pieces: Frame): void {
+    const frame = Buffer.concat(pieces);
     this.sentBytes += frame.length;
     if (!this.reading) this.bufferedBytes += frame.length;
     const header = [2, 4, 10][Math.max(0, (frame[1] as number) - 125)] as number;

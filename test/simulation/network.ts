@@ -173,8 +173,9 @@ export class Link {
   }
 
   #sendToClient(frame: Frame): void {
-    const { length } = frame;
-    const text = payloadOf(frame);
+    const bytes = Buffer.concat(frame);
+    const { length } = bytes;
+    const text = payloadOf(bytes);
     const { timeline } = this.#network;
     if (timeline.now !== this.#burst.at) this.#burst = { at: timeline.now, before: this.#buffered, bytes: 0 };
     this.#burst.bytes += length;
@@ -306,7 +307,7 @@ class Pipe {
 }
 
 /** The text in a frame of the hub's, which are whole, of text and not masked. */
-function payloadOf(frame: Frame): string {
+function payloadOf(frame: Buffer): string {
   const header = [2, 4, 10][Math.max(0, (frame[1] as number) - 125)] as number;
   return frame.subarray(header).toString();
 }

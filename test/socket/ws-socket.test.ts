@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 
 const send = (...texts: readonly string[]) => {
-  for (const text of texts) socket.send(Buffer.from(text));
+  for (const text of texts) socket.send([Buffer.from(text)]);
 };
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -43,6 +43,14 @@ test("the first frame of a turn leaves at once, and the others together", async 
   await nextTurn();
   expect(calls).toEqual([["a"], ["b", "c", "d"]]);
   expect(socket.bufferedBytes).toBe(0);
+});
+
+test("a frame in pieces leaves in one system call, and nothing comes between them", async () => {
+  socket.send([Buffer.from("a"), Buffer.from("b"), Buffer.from("c")]);
+  send("d");
+  expect(calls).toEqual([]);
+  await nextTurn();
+  expect(calls).toEqual([["a", "b", "c", "d"]]);
 });
 
 test("each turn begins anew", async () => {

@@ -47,8 +47,15 @@ export class Malformed extends Error {
   }
 }
 
-/** A frame ready for a socket, framed for WebSocket. */
-export type Frame = Buffer;
+/** A frame ready for a socket, framed for WebSocket: in one piece where it is sent to many, else in as many as spare a copy. */
+export type Frame = readonly Buffer[];
+
+/** How many bytes a frame has. */
+export function frameBytes(frame: Frame): number {
+  let bytes = 0;
+  for (const piece of frame) bytes += piece.length;
+  return bytes;
+}
 
 export interface HubCodec {
   readonly subprotocol: string;

@@ -3,9 +3,9 @@ import { type ClientEnvelope, type ErrorCode, jsonSubprotocol, type Limits, type
 import { clientEnvelope, protocolVersion } from "@dogear/shared/envelopes";
 import { z } from "zod";
 import type { Batch } from "../engine/engine.ts";
-import { type HubCodec, type Incoming, type LeasedText, Malformed, type Mistake } from "./codec.ts";
+import { type Frame, type HubCodec, type Incoming, type LeasedText, Malformed, type Mistake } from "./codec.ts";
 import { type DraftLimits, takeDraft } from "./drafts.ts";
-import { textFrame } from "./frame.ts";
+import { type FramePart, textFrame, textFrameInPieces } from "./frame.ts";
 import { codeOfIssue, describeIssue, shortened } from "./mistakes.ts";
 import { type Payload, payloadsIn } from "./payloads.ts";
 
@@ -19,10 +19,9 @@ export function hubJsonCodec(limits: PayloadLimits): HubCodec {
     subprotocol: jsonSubprotocol,
     decode: (message, binary) => decode(message, binary, limits),
     encode,
-    join: (encoded) =>
-      textFrame([Buffer.from(encoded.length === 1 ? (encoded[0] as string) : `[${encoded.join(",")}]`)]),
-    live: (pattern, batch) => messagesFrame(`"pattern":"${pattern}"`, batch),
-    private: (subscription, batch) => messagesFrame(`"subscription":${subscription}`, batch),
+    join: (encoded) => [textFrame([inAscii(encoded.length === 1 ? (encoded[0] as string) : `[${encoded.join(",")}]`)])],
+    live: (pattern, batch) => [textFrame(messagesParts(`"pattern":"${pattern}"`, batch))],
+    private: (subscription, batch) => textFrameInPieces(messagesParts(`"subscription":${subscription}`, batch)),
     leased: leasedFrame,
   };
 }
@@ -34,18 +33,23 @@ function encode(envelope: Parameters<HubCodec["encode"]>[0]): string {
   return `{"is":"published","number":${number},"epoch":"${epoch}","offset":${offset},"duplicate":${duplicate},"durability":"${durability}"}`;
 }
 
-function messagesFrame(addressee: string, { after, through, messages }: Batch): Buffer {
-  const head = `{"is":"messages",${addressee},"after":${after},"through":${through},"messages":[`;
-  return textFrame([head, messages.bytes, "]}"]);
+/** Text for a frame: as it is where it is ASCII, which most of it is and which costs no copy. */
+function inAscii(text: string): FramePart {
+  return Buffer.byteLength(text) === text.length ? text : Buffer.from(text);
 }
 
-function leasedFrame(member: number, leased: readonly LeasedText[]): Buffer {
+function messagesParts(addressee: string, { after, through, messages }: Batch): readonly FramePart[] {
+  const head = `{"is":"messages",${addressee},"after":${after},"through":${through},"messages":[`;
+  return [head, ...messages.pieces, "]}"];
+}
+
+function leasedFrame(member: number, leased: readonly LeasedText[]): Frame {
   const leases = leased.map(
     ({ fence, deliveries, failures }) => `{"fence":${fence},"deliveries":${deliveries},"failures":${failures}}`,
   );
   const head = `{"is":"leased","member":${member},"leases":[${leases.join(",")}],"messages":[`;
   const texts = leased.flatMap(({ text }, i) => (i === 0 ? [text] : [",", text]));
-  return textFrame([head, ...texts, "]}"]);
+  return textFrameInPieces([head, ...texts, "]}"]);
 }
 
 function decode(message: Buffer, binary: boolean, limits: PayloadLimits): Iterable<Incoming> {

@@ -8,21 +8,57 @@
  */
 import type { Channel, Offset } from "@dogear/shared";
 
+/** Messages `from` up to, not including, `to` of a run. */
+export interface Part {
+  readonly messages: Messages;
+  readonly from: number;
+  readonly to: number;
+}
+
 export class Messages {
   static readonly none: Messages = new Messages(Buffer.alloc(0), [], [], []);
 
-  /** Texts joined by commas. Never changed once made: sockets and readers share it. */
-  readonly bytes: Buffer;
   /** Where each text ends. */
   readonly ends: readonly number[];
   readonly offsets: readonly Offset[];
   readonly channels: readonly Channel[];
+  /** Either the texts, or what they are to be put together from. */
+  #bytes: Buffer | undefined;
+  #parts: readonly Part[] | undefined;
 
-  constructor(bytes: Buffer, ends: readonly number[], offsets: readonly Offset[], channels: readonly Channel[]) {
-    this.bytes = bytes;
+  constructor(
+    texts: Buffer | readonly Part[],
+    ends: readonly number[],
+    offsets: readonly Offset[],
+    channels: readonly Channel[],
+  ) {
+    this.#bytes = Buffer.isBuffer(texts) ? texts : undefined;
+    this.#parts = Buffer.isBuffer(texts) ? undefined : texts;
     this.ends = ends;
     this.offsets = offsets;
     this.channels = channels;
+  }
+
+  /** Texts joined by commas. Never changed once made: sockets and readers share it. Made of parts when it is first asked for. */
+  get bytes(): Buffer {
+    this.#bytes ??= this.#joined();
+    return this.#bytes;
+  }
+
+  /** How long `bytes` is. */
+  get byteLength(): number {
+    return this.ends.at(-1) ?? 0;
+  }
+
+  /** The runs that it was put together from, or itself. */
+  get parts(): readonly Part[] {
+    return this.#parts ?? [{ messages: this, from: 0, to: this.length }];
+  }
+
+  /** What `bytes` is, in pieces, which are not copied. */
+  get pieces(): readonly (Buffer | ",")[] {
+    if (this.#bytes !== undefined) return [this.#bytes];
+    return this.parts.flatMap((part, i) => (i === 0 ? [bytesOf(part)] : [",", bytesOf(part)]));
   }
 
   get length(): number {
@@ -67,17 +103,27 @@ export class Messages {
     const bytes = this.bytes.subarray(start, this.ends[to - 1]);
     return new Messages(bytes, ends, this.offsets.slice(from, to), this.channels.slice(from, to));
   }
+
+  #joined(): Buffer {
+    const bytes = Buffer.allocUnsafe(this.byteLength);
+    let at = 0;
+    for (const part of this.parts) {
+      if (at > 0) bytes[at++] = comma;
+      at += bytesOf(part).copy(bytes, at);
+    }
+    // What it was made of may be larger.
+    this.#parts = undefined;
+    return bytes;
+  }
 }
 
-interface Piece {
-  readonly messages: Messages;
-  readonly from: number;
-  to: number;
+function bytesOf({ messages, from, to }: Part): Buffer {
+  return messages.bytes.subarray(messages.start(from), messages.ends[to - 1]);
 }
 
-/** Puts a run together from pieces of others. One piece alone is not copied, and a whole run stays the run it is. */
+/** Puts a run together from parts of others, none of which is copied. A whole run stays the run it is. */
 export class MessagesBuilder {
-  readonly #pieces: Piece[] = [];
+  readonly #parts: (Part & { to: number })[] = [];
   #length = 0;
   #bytes = 0;
 
@@ -92,38 +138,36 @@ export class MessagesBuilder {
   /** Adds messages `from` up to, not including, `to`. */
   add(messages: Messages, from = 0, to: number = messages.length): void {
     if (from >= to) return;
-    const last = this.#pieces.at(-1);
+    const last = this.#parts.at(-1);
     if (last?.messages === messages && last.to === from) last.to = to;
-    else this.#pieces.push({ messages, from, to });
+    else this.#parts.push({ messages, from, to });
     const comma = this.#length === 0 ? 0 : 1;
     this.#length += to - from;
     this.#bytes += comma + (messages.ends[to - 1] as number) - messages.start(from);
   }
 
   build(): Messages {
-    const [first, second] = this.#pieces;
+    const [first, second] = this.#parts;
     if (first === undefined) return Messages.none;
-    return second === undefined ? first.messages.slice(first.from, first.to) : this.#joined();
+    return second === undefined ? first.messages.slice(first.from, first.to) : this.#together();
   }
 
-  #joined(): Messages {
-    const bytes = Buffer.allocUnsafe(this.#bytes);
+  #together(): Messages {
     const ends = new Array<number>(this.#length);
     const offsets = new Array<Offset>(this.#length);
     const channels = new Array<Channel>(this.#length);
-    let at = 0;
+    let start = 0;
     let n = 0;
-    for (const { messages, from, to } of this.#pieces) {
-      if (n > 0) bytes[at++] = comma;
-      const start = messages.start(from);
+    for (const { messages, from, to } of this.#parts) {
+      const shift = start - messages.start(from);
       for (let i = from; i < to; i++, n++) {
-        ends[n] = at + (messages.ends[i] as number) - start;
+        ends[n] = (messages.ends[i] as number) + shift;
         offsets[n] = messages.offsets[i] as Offset;
         channels[n] = messages.channels[i] as Channel;
       }
-      at += messages.bytes.copy(bytes, at, start, messages.ends[to - 1]);
+      start = (ends[n - 1] as number) + 1;
     }
-    return new Messages(bytes, ends, offsets, channels);
+    return new Messages(this.#parts, ends, offsets, channels);
   }
 }
 

@@ -36,7 +36,7 @@ export function collectPage(
       return page();
     }
     through = Math.max(through, stretch.through) as Offset;
-    scanned += stretch.messages.bytes.length;
+    scanned += stretch.messages.byteLength;
     if (scanned >= budget.scan || builder.length >= budget.messages) return page();
   }
   return page();

@@ -112,7 +112,7 @@ const pieceBytes = 512;
 const messageBytes = 64;
 
 function memoryOf({ messages }: Piece): number {
-  return messages.bytes.length + messages.length * messageBytes + pieceBytes;
+  return messages.byteLength + messages.length * messageBytes + pieceBytes;
 }
 
 /** How far from `from` on the messages fit beside what the builder holds; the very first one always does. */

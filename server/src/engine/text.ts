@@ -10,7 +10,7 @@
 import type { Channel, Offset } from "@dogear/shared";
 import type { Accepted } from "./admission.ts";
 import type { Draft } from "./engine.ts";
-import { Messages, MessagesBuilder } from "./messages.ts";
+import { Messages, MessagesBuilder, type Part } from "./messages.ts";
 
 /** More than the fixed parts of a message, with its offset and its time at their longest. */
 const frameBytes = 80;
@@ -139,19 +139,24 @@ export function expiryOf(messages: Messages, i: number): number | undefined {
 
 /** The messages that have not expired: the same run, where none has. */
 export function unexpired(messages: Messages, now: number): Messages {
-  const hasExpired = (i: number) => (expiryOf(messages, i) ?? Number.POSITIVE_INFINITY) <= now;
-  let builder: MessagesBuilder | undefined;
-  /** Where the stretch begins that is kept next. */
-  let from = 0;
-  for (let i = 0; i < messages.length; i++) {
-    if (!hasExpired(i)) continue;
-    builder ??= new MessagesBuilder();
-    builder.add(messages, from, i);
-    from = i + 1;
+  const { parts } = messages;
+  if (!parts.some((part) => firstExpired(part, now) < part.to)) return messages;
+  const builder = new MessagesBuilder();
+  for (const { messages: run, from, to } of parts) {
+    for (let at = from; at < to; at++) {
+      const expired = firstExpired({ messages: run, from: at, to }, now);
+      builder.add(run, at, expired);
+      at = expired;
+    }
   }
-  if (builder === undefined) return messages;
-  builder.add(messages, from);
   return builder.build();
+}
+
+/** The index of the first message of a part that has expired, or where the part ends. */
+function firstExpired({ messages, from, to }: Part, now: number): number {
+  let i = from;
+  while (i < to && (expiryOf(messages, i) ?? Number.POSITIVE_INFINITY) > now) i++;
+  return i;
 }
 
 /** Channels are ASCII. */

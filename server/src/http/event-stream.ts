@@ -126,7 +126,7 @@ export class EventStream implements SubscriptionSession, Attendee, Beating, Stay
   }
 
   sendLive(live: LiveBatch): void {
-    this.#deliver(live.frame(this.#parts.codec), live.through, live.unexpired.length);
+    this.#deliver(live.encoded(this.#parts.codec), live.through, live.unexpired.length);
   }
 
   sendPrivate(_subscription: number, batch: Batch): void {

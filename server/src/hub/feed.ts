@@ -6,7 +6,6 @@
  * and joining nothing else can run.
  */
 import { type Channel, matcher, type Offset, type Pattern } from "@dogear/shared";
-import type { Frame, HubCodec } from "../codec/codec.ts";
 import type { Batch, Budget, Page } from "../engine/engine.ts";
 import type { Messages } from "../engine/messages.ts";
 import { collectPage, remembering } from "../engine/page.ts";
@@ -22,7 +21,9 @@ export interface Receiver {
 }
 
 /** What encodes a batch for everyone. */
-export type LiveCodec = Pick<HubCodec, "live">;
+export interface LiveCodec<Encoded> {
+  live(pattern: Pattern, batch: Batch): Encoded;
+}
 
 /** A batch on its way to every live subscription, encoded once for each codec. */
 export class LiveBatch implements Batch {
@@ -35,7 +36,7 @@ export class LiveBatch implements Batch {
   readonly messages: Messages;
   /** Those that have not expired: what subscriptions are sent. Of the others a group may have to take note. */
   readonly unexpired: Messages;
-  readonly #frames = new Map<LiveCodec, Frame>();
+  readonly #encoded = new Map<LiveCodec<unknown>, unknown>();
 
   constructor(pattern: Pattern, { after, through, messages }: Batch, now: number) {
     this.pattern = pattern;
@@ -45,13 +46,13 @@ export class LiveBatch implements Batch {
     this.unexpired = unexpired(messages, now);
   }
 
-  frame(codec: LiveCodec): Frame {
-    let frame = this.#frames.get(codec);
-    if (frame === undefined) {
-      frame = codec.live(this.pattern, { after: this.after, through: this.through, messages: this.unexpired });
-      this.#frames.set(codec, frame);
+  encoded<Encoded>(codec: LiveCodec<Encoded>): Encoded {
+    let encoded = this.#encoded.get(codec);
+    if (encoded === undefined) {
+      encoded = codec.live(this.pattern, { after: this.after, through: this.through, messages: this.unexpired });
+      this.#encoded.set(codec, encoded);
     }
-    return frame;
+    return encoded as Encoded;
   }
 }
 

@@ -6,7 +6,7 @@
  * for `drained` and read from the log again.
  */
 import type { HubEnvelope } from "@dogear/shared";
-import type { Frame, HubCodec } from "../codec/codec.ts";
+import { type Frame, frameBytes, type HubCodec } from "../codec/codec.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Socket } from "./socket.ts";
 
@@ -49,7 +49,7 @@ export class Outbox {
   send(frame: Frame, messages: number): void {
     this.flush();
     this.#write(frame);
-    this.#metrics.delivered(messages, frame.length);
+    this.#metrics.delivered(messages, frameBytes(frame));
   }
 
   flush(): void {
@@ -61,7 +61,7 @@ export class Outbox {
 
   #write(frame: Frame): void {
     this.#socket.send(frame);
-    this.#metrics.sent(frame.length);
+    this.#metrics.sent(frameBytes(frame));
     const { full } = this;
     if (full && !this.#wasFull) this.#metrics.limitHit("outboxBytesMax");
     this.#wasFull = full;

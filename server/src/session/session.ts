@@ -203,7 +203,7 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
   sendLive(live: LiveBatch): void {
     if (this.#lastLive === live.number) return;
     this.#lastLive = live.number;
-    this.outbox.send(live.frame(this.#codec), live.unexpired.length);
+    this.outbox.send(live.encoded(this.#codec), live.unexpired.length);
   }
 
   sendPrivate(subscription: number, batch: Batch): void {

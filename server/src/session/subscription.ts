@@ -111,7 +111,7 @@ export class Subscription implements Receiver, Steps {
     const from = messages.indexAfter(this.#position);
     const count = messages.length - from;
     if (count === 0) return;
-    const bytes = messages.bytes.length - messages.start(from);
+    const bytes = messages.byteLength - messages.start(from);
     if (this.#session.outbox.full || !this.#window.admits(count, bytes)) this.#fallBehind();
   }
 
@@ -173,7 +173,7 @@ export class Subscription implements Receiver, Steps {
 
   async #read(budget: Budget): Promise<Page> {
     const page = await this.#namespace.log.read(this.pattern, this.#position, budget);
-    this.#session.replayed(page.messages.bytes.length + pageBytes);
+    this.#session.replayed(page.messages.byteLength + pageBytes);
     return page;
   }
 
@@ -192,7 +192,7 @@ export class Subscription implements Receiver, Steps {
     const { through } = page;
     const messages = this.#feed.unexpired(page.messages);
     if (messages.length > 0) {
-      const bytes = messages.bytes.length;
+      const bytes = messages.byteLength;
       if (!this.#window.admits(messages.length, bytes)) return false;
       this.#session.sendPrivate(this.number, { after: this.#told, through, messages });
       this.#sent(messages, through);
@@ -239,6 +239,6 @@ export class Subscription implements Receiver, Steps {
   #sent(messages: Messages, through: Offset): void {
     this.#position = through;
     this.#told = through;
-    this.#window.sent(messages.offsets.at(-1) as Offset, messages.length, messages.bytes.length);
+    this.#window.sent(messages.offsets.at(-1) as Offset, messages.length, messages.byteLength);
   }
 }

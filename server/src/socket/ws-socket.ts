@@ -40,14 +40,17 @@ export class WsSocket implements Socket {
   send(frame: Frame): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return;
     const turn = this.#writes.enter();
-    if (turn !== this.#turn) {
+    const isFirst = turn !== this.#turn;
+    if (isFirst) {
       this.#turn = turn;
       this.#isHeld = false;
-    } else if (!this.#isHeld) {
+    }
+    // Pieces leave together.
+    if (!this.#isHeld && (!isFirst || frame.length > 1)) {
       this.#isHeld = true;
       this.#writes.hold(this.#stream);
     }
-    this.#stream.write(frame);
+    for (const piece of frame) this.#stream.write(piece);
   }
 
   pause(): void {

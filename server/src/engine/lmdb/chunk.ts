@@ -79,7 +79,7 @@ export function encodeChunk(accepted: readonly Accepted[], time: number): Encode
   const textStart = headerBytes + tables.bytes;
   const room = Buffer.allocUnsafeSlow(textStart + textsBytesMax(accepted));
   const messages = writeTexts(accepted, time, room, textStart);
-  const value = room.subarray(0, textStart + messages.bytes.length);
+  const value = room.subarray(0, textStart + messages.byteLength);
   tables.write(value, messages);
   const first = messages.offsets[0] as Offset;
   value.writeUInt16LE(formatVersion, 4);

@@ -34,6 +34,8 @@ export class Segment {
   /** Chunks by their first offsets. */
   readonly #cache = new Map<Offset, Chunk>();
   #cachedBytes = 0;
+  /** The chunk that was read last: a page mostly ends in the middle of one, where the next begins. */
+  #latest: Chunk | undefined;
   #readBefore = new Set<Offset>();
   #index: ChannelIndex | undefined;
   #sealed: boolean;
@@ -197,10 +199,12 @@ export class Segment {
   }
 
   #read(first: Offset): Chunk | undefined {
+    if (this.#latest?.first === first) return this.#latest;
     const cached = this.#cache.get(first);
     if (cached !== undefined) return cached;
     try {
       const chunk = this.#decode(first);
+      this.#latest = chunk;
       if (this.#readBefore.delete(first)) this.#keep(chunk);
       else this.#remember(first);
       return chunk;

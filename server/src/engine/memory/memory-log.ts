@@ -150,7 +150,7 @@ export class MemoryLog implements Log {
       const through = (first + accepted.length - 1) as Offset;
       const provenance = accepted.map((one) => one.provenance);
       this.#stretches.push({ time: this.#time, messages, through, provenance });
-      this.#bytes += messages.bytes.length;
+      this.#bytes += messages.byteLength;
       this.#newest = through;
       this.#retain();
       this.#tail.push(messages, through);
@@ -179,7 +179,7 @@ export class MemoryLog implements Log {
     const through = this.#removal.allowed(wanted);
     const count = firstWhere(this.#stretches, (stretch) => stretch.through > through);
     for (const { messages } of this.#stretches.splice(0, count)) {
-      this.#bytes -= messages.bytes.length;
+      this.#bytes -= messages.byteLength;
       for (let i = 0; i < messages.length; i++) {
         this.#removed.record(messages.channels[i] as Channel, messages.offsets[i] as Offset);
       }
@@ -195,7 +195,7 @@ export class MemoryLog implements Log {
     for (const { time, messages, through } of this.#stretches) {
       if (left <= bytes && time >= oldest) break;
       excess = through;
-      left -= messages.bytes.length;
+      left -= messages.byteLength;
     }
     return excess;
   }
