@@ -211,7 +211,7 @@ export class OpenSubscription extends Engagement<SubscriptionEvents, Position> i
   /** There may be something to hand out; and if there is not, an idle position has advanced. */
   #arrived(): void {
     if (this.#handler) void this.#handle(this.#handler);
-    else if (this.#inbox.length > 0) this.#arrival?.resolve();
+    else if (this.#inbox.length) this.#arrival?.resolve();
     this.#advance();
   }
 
@@ -260,7 +260,7 @@ export class OpenSubscription extends Engagement<SubscriptionEvents, Position> i
 
   #advance(): void {
     if (this.#state === "ended") return;
-    if (!this.#handed && this.#inbox.length === 0) this.#place.finish();
+    if (!this.#handed && !this.#inbox.length) this.#place.finish();
     this.#acknowledgements.consider();
   }
 

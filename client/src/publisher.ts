@@ -156,7 +156,7 @@ export class Publisher {
     if (runtime.now() - this.#lostAt > limits.producerMemoryMs) this.#renew();
     const [lowest = this.#nextNumber] = this.#sent.keys();
     this.#refused = this.#refused.filter((number) => number > lowest);
-    const refused = this.#refused.length > 0 ? this.#refused : undefined;
+    const refused = this.#refused[0] ? this.#refused : undefined;
     return { id: this.#producer, settled: lowest - 1, refused, seen: this.#seen };
   }
 
@@ -178,12 +178,15 @@ export class Publisher {
 
   /** Takes in what the hub says of a draft: that it is in the log, that it will be, or that it is refused. */
   received(envelope: PublishedEnvelope | ScheduledEnvelope | ErrorEnvelope): void {
-    const { is, number = 0, ...answer } = envelope;
+    let { is, number = 0, count = 1, ...answer } = envelope as PublishedEnvelope;
     if (envelope.is === "error") return this.#refuse(number, errorFrom(envelope));
     this.#retry.reset();
-    this.#settle(number)?.resolve(answer as Published | Scheduled);
+    // As far as they are on their way, whatever a hub says.
+    for (count += number; number < count && this.#sent.has(number); answer.offset++) {
+      this.#settle(number++)?.resolve({ ...answer });
+    }
     // An answer is the word for everything before it.
-    if (this.#refused.length > 0) this.#refused = this.#refused.filter((refused) => refused > number);
+    this.#refused = this.#refused.filter((refused) => refused >= number);
     this.#pump();
   }
 
@@ -235,7 +238,7 @@ export class Publisher {
   #makeRoom(): void {
     const { queueMax = 10_000, whenFull } = this.#options;
     if (this.#unsent.length + this.#sent.size < queueMax) return;
-    const oldest = whenFull === "drop-oldest" ? this.#unsent.shift() : undefined;
+    const oldest = whenFull === "drop-oldest" && this.#unsent.shift();
     if (!oldest) throw failure("queue-full");
     oldest.answer.reject(failure("draft-dropped"));
   }

@@ -250,6 +250,8 @@ const gap = z.strictObject({
 const published = z.strictObject({
   is: z.literal("published"),
   number,
+  /** It answers so many drafts, whose numbers and offsets follow one another; one where it is left out. */
+  count: number.optional(),
   epoch,
   offset,
   duplicate: z.boolean(),

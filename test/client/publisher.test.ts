@@ -23,6 +23,19 @@ describe("publishing", () => {
     expect(await published).toEqual({ epoch: "e1", offset: 101, duplicate: false, durability: "disk" });
   });
 
+  test("resolves each of several with its own offset, where the hub answers them at once (P-19)", async () => {
+    const world = await connected();
+    const results = [1, 2, 3, 4].map((n) => world.dogear.publish("a.b", n));
+    await settle();
+    const about = { epoch: "e1", duplicate: false, durability: "disk" } as const;
+    await world.socket.say({ is: "published", number: 1, count: 3, offset: 101, ...about });
+    expect(await Promise.all(results.slice(0, 3))).toEqual([101, 102, 103].map((offset) => ({ offset, ...about })));
+    expect(await outcome(results[3] as Promise<unknown>)).toBe("pending");
+    // More than are on their way.
+    await world.socket.say({ is: "published", number: 4, count: 1e300, offset: 104, ...about });
+    expect(await results[3]).toMatchObject({ offset: 104 });
+  });
+
   test("never succeeds while offline", async () => {
     const world = new World();
     const published = world.dogear.publish("a.b", 1);

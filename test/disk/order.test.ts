@@ -17,7 +17,9 @@ const publishes = 200;
 
 const draftsIn = (text: string) => [...text.matchAll(/"draft-(\d+)"/g)].map(([, number]) => number as string);
 const confirmedIn = (text: string) =>
-  [...text.matchAll(/"is":"published","number":(\d+)/g)].map(([, number]) => number as string);
+  [...text.matchAll(/"is":"published","number":(\d+)(?:,"count":(\d+))?/g)].flatMap(([, number, count = 1]) =>
+    Array.from({ length: Number(count) }, (_, i) => String(Number(number) + i)),
+  );
 
 const confirmations: Watched = { stored: draftsIn, sent: confirmedIn };
 const messages: Watched = { stored: draftsIn, sent: draftsIn };

@@ -109,6 +109,24 @@ describe("published", () => {
     expect(fleeting?.epoch).not.toBe(first?.epoch);
   });
 
+  it("answers drafts that follow one another at once, and each that does not by itself (P-19)", async () => {
+    const socket = await greet(await startHub({ namespaces: { fleeting: { durability: "memory" } } }));
+    const drafts = ["a", "a", "$hub", "a", "fleeting.a", "fleeting.a", "a"];
+    socket.send(drafts.map((channel, i) => ({ is: "publish", number: i + 1, channel, data: i })));
+    socket.send({ is: "publish", number: 9, channel: "a", data: "after a number that nobody used" });
+    for (const _ of count(1, 8)) await socket.next();
+    const said = socket.frames.flatMap((frame) => [JSON.parse(frame)].flat()).slice(1);
+    const byNumber = said.sort((a, b) => a.number - b.number);
+    expect(byNumber.map(({ number, count, offset, code }) => ({ number, count, offset, code }))).toEqual([
+      { number: 1, count: 2, offset: 1 },
+      { number: 3, code: "reserved-channel" },
+      { number: 4, offset: 3 },
+      { number: 5, count: 2, offset: 1 },
+      { number: 7, offset: 4 },
+      { number: 9, offset: 5 },
+    ]);
+  });
+
   it("is true: what was answered is there after the hub was killed (P-19)", async () => {
     const data = temporaryFolder();
     const hub = await startHubProcess({ data });

@@ -11,6 +11,7 @@ import { Heartbeats } from "../../server/src/session/heartbeats.ts";
 import { Session } from "../../server/src/session/session.ts";
 import type { Socket } from "../../server/src/session/socket.ts";
 import { settled } from "../hub/support.ts";
+import { eachAnswer } from "../support/answers.ts";
 import { chance } from "../support/clock.ts";
 
 export class FakeSocket implements Socket {
@@ -30,7 +31,7 @@ export class FakeSocket implements Socket {
     if (!this.reading) this.bufferedBytes += frame.length;
     const header = [2, 4, 10][Math.max(0, (frame[1] as number) - 125)] as number;
     const said = JSON.parse(frame.subarray(header).toString()) as HubEnvelope | HubEnvelope[];
-    this.heard.push(...[said].flat());
+    this.heard.push(...[said].flat().flatMap(eachAnswer));
   }
 
   pause(): void {

@@ -1,6 +1,7 @@
 /** A WebSocket that speaks raw envelopes, for tests of what is really on the wire. */
 import { type HubEnvelope, jsonSubprotocol } from "@dogear/shared";
 import { WebSocket } from "ws";
+import { eachAnswer } from "./answers.ts";
 import { whenDone } from "./temp.ts";
 
 type Kind = HubEnvelope["is"];
@@ -45,7 +46,7 @@ export class BareSocket {
       const frame = String(data);
       const parsed = JSON.parse(frame) as HubEnvelope | HubEnvelope[];
       this.frames.push(frame);
-      this.#untaken.push(...(Array.isArray(parsed) ? parsed : [parsed]));
+      this.#untaken.push(...[parsed].flat().flatMap(eachAnswer));
       this.#look();
     });
     this.closed = new Promise((resolve) => {

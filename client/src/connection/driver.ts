@@ -233,13 +233,13 @@ export class Connection {
   }
 
   #flush(): void {
-    if (this.#outbox.length === 0) return;
+    if (!this.#outbox.length) return;
     // Timers are throttled in the background and stand still in sleep; a write must not go into a dead connection.
     if ("until" in this.#state && this.runtime.now() >= this.#state.until) this.#happened({ is: "elapsed" });
     let frame: Encoded[] = [];
     let length = 0;
     const send = (): void => {
-      if (frame.length > 0) this.#transport?.send(this.codec.join(frame));
+      if (frame.length) this.#transport?.send(this.codec.join(frame));
       frame = [];
       length = 0;
     };

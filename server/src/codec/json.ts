@@ -29,8 +29,9 @@ export function hubJsonCodec(limits: PayloadLimits): HubCodec {
 /** Answers to drafts are the most frequent of all, and every part of one is known to need no escaping. */
 function encode(envelope: Parameters<HubCodec["encode"]>[0]): string {
   if (envelope.is !== "published") return JSON.stringify(envelope);
-  const { number, epoch, offset, duplicate, durability } = envelope;
-  return `{"is":"published","number":${number},"epoch":"${epoch}","offset":${offset},"duplicate":${duplicate},"durability":"${durability}"}`;
+  const { number, count = 1, epoch, offset, duplicate, durability } = envelope;
+  const many = count > 1 ? `,"count":${count}` : "";
+  return `{"is":"published","number":${number}${many},"epoch":"${epoch}","offset":${offset},"duplicate":${duplicate},"durability":"${durability}"}`;
 }
 
 /** Text for a frame: as it is where it is ASCII, which most of it is and which costs no copy. */

@@ -27,6 +27,7 @@ import type { Steps } from "../hub/turns.ts";
 import type { Chance, Clock } from "../runtime/clock.ts";
 import { type Logger, weightOf } from "../runtime/logger.ts";
 import type { Metrics } from "../runtime/metrics.ts";
+import { inFew } from "./answers.ts";
 import { asDogearError, Drafts } from "./drafts.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
@@ -98,7 +99,7 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
     this.#codec = codec;
     this.outbox = new Outbox(socket, codec, limits.outboxBytesMax, metrics);
     this.drafts = new Drafts(parts, (answers) => {
-      for (const answer of answers) this.say(answer);
+      for (const answer of inFew(answers)) this.say(answer);
       this.pace();
     });
     this.heartbeat = new Heartbeat(clock.monotonic(), limits.helloTimeoutMs, limits.heartbeatGraceMs);

@@ -1,0 +1,26 @@
+/** Answers to drafts that were published one after another are said as one, which is a tenth of what a full hub does (P-19). */
+import type { Published } from "@dogear/shared";
+import type { Answer } from "./drafts.ts";
+
+/** The same answers in as few as can be. */
+export function inFew(answers: readonly Answer[]): readonly Answer[] {
+  if (answers.length < 2) return answers;
+  const few: Answer[] = [];
+  let run: (Published & { count: number }) | undefined;
+  for (const answer of answers) {
+    if (answer.is !== "published") {
+      run = undefined;
+      few.push(answer);
+    } else if (run !== undefined && continues(run, answer)) {
+      run.count++;
+    } else {
+      run = { ...answer, count: 1 };
+      few.push(run);
+    }
+  }
+  return few;
+}
+
+function continues(run: Published & { readonly count: number }, { number, offset, duplicate }: Published): boolean {
+  return number === run.number + run.count && offset === run.offset + run.count && duplicate === run.duplicate;
+}
