@@ -1,4 +1,4 @@
-/** Answers to drafts that were published one after another are said as one, which is a tenth of what a full hub does (P-19). */
+/** Answers to drafts that were published one after another are said as one: alone they were an eighth of what a full hub did (P-19). */
 import type { Published } from "@dogear/shared";
 import type { Answer } from "./drafts.ts";
 

@@ -43,13 +43,15 @@ export const manyToMany: Workload = {
   limits: [],
   async run(stage) {
     const channels = stage.size(many.channels);
+    // In a small run there are fewer channels than that, and nobody subscribes to one twice.
+    const subscribers = Math.min(many.subscribers, channels);
     const name = (number: number) => `bench.many.${number % channels}`;
     const all = await seats(stage, channels, (i) => ({
-      channel: Array.from({ length: many.subscribers }, (_, nth) => name(i + nth)),
+      channel: Array.from({ length: subscribers }, (_, nth) => name(i + nth)),
       from: "latest",
       sequence: new Sequence({ channels }),
     }));
-    return run(stage, all, name, many.subscribers);
+    return run(stage, all, name, subscribers);
   },
 };
 
