@@ -25,8 +25,6 @@ export function openEnvironment(path: string): Environment {
     // Batching whatever one turn writes makes promises of its own, and a failed commit rejects one that nobody can
     // handle. What belongs together is put into a `batch`.
     eventTurnBatching: false,
-    // A batch begins with its first write and not in the next turn, after whatever the sockets hold ready.
-    txnStartThreshold: 1,
     mapSize: mapBytes,
     maxReaders: 1_024,
     maxDbs: 8,
