@@ -30,6 +30,8 @@ export class Pipe {
   readonly #parts: PipeParts;
   /** When the last byte that is on its way arrives. */
   #lastDue = 0;
+  /** What is on its way. Timers of different lengths do not keep their order. */
+  readonly #late: Buffer[] = [];
   #bytes = 0;
   #holds = false;
   /** What is kept until it is released; nothing where nothing is kept. */
@@ -80,7 +82,8 @@ export class Pipe {
     const now = performance.now();
     const arrives = now + delayMs + jitterMs * this.#parts.random();
     this.#lastDue = Math.max(arrives, this.#lastDue) + (1_000 * bytes.length) / bytesPerSecond;
-    setTimeout(() => this.#gather(bytes), this.#lastDue - now);
+    this.#late.push(bytes);
+    setTimeout(() => this.#gather(this.#late.shift() as Buffer), this.#lastDue - now);
   }
 
   #gather(bytes: Buffer): void {
