@@ -23,21 +23,21 @@ export interface Evidence {
 const log = "/logs/default/";
 const state = "/state/";
 
-/** A commit flushes its pages, and then the page that makes them count. */
+/** LMDB flushes the pages of a commit, and then the page that makes them count. */
 const flushesOfCommit = 2;
 
 export const points: readonly Point[] = [
   {
-    name: "after an append, before its flush",
-    fault: () => `kill-before:flush:1:${log}`,
+    name: "when a part of an append is written",
+    fault: () => `kill-amid:flush:1:${log}`,
     provoke: publishOne,
-    reached: ({ calls }) => wrote(calls, log) && flushed(calls, log) === 0 && !said(calls, "published"),
+    reached: ({ calls }) => calls.some(isAppendBrokenOff) && !said(calls, "published"),
   },
   {
-    name: "after its flush, before the acknowledgement",
-    fault: () => `kill-after:flush:${flushesOfCommit}:${log}`,
+    name: "after an append, before the acknowledgement",
+    fault: () => `kill-after:flush:1:${log}`,
     provoke: publishOne,
-    reached: ({ calls }) => flushed(calls, log) === flushesOfCommit && !said(calls, "published"),
+    reached: ({ calls }) => flushed(calls, log) === 1 && !said(calls, "published"),
   },
   {
     name: "when a new segment has just been made",
@@ -117,8 +117,8 @@ function publishForWorker(clients: Clients): void {
   void clients.publish(1, 40, "orders.eu");
 }
 
-function wrote(calls: readonly TracedCall[], where: string): boolean {
-  return calls.some(({ call, path, name }) => call === "write" && name !== "ftruncate" && path.includes(where));
+function isAppendBrokenOff({ call, path }: TracedCall): boolean {
+  return call === "fault" && path.includes(log) && path.endsWith("/chunks");
 }
 
 function flushed(calls: readonly TracedCall[], where: string): number {

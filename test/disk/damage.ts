@@ -17,15 +17,16 @@ const ways = [
 /** Does one of them to one of the files; says what and where. */
 export function damage(data: string, random: () => number): string {
   const below = (bound: number): number => Math.floor(random() * bound);
-  const files = [
-    "state",
-    ...readdirSync(join(data, "logs/default"))
-      .sort()
-      .map((name) => join("logs/default", name)),
-  ];
+  // Its chunks as often as all else.
+  const aFileOf = (segment = ""): string => {
+    const folder = join("logs/default", segment);
+    const others = readdirSync(join(data, folder)).filter((name) => name !== "chunks");
+    return join(folder, others[below(2 * others.length)] ?? "chunks");
+  };
+  const segments = readdirSync(join(data, "logs/default")).sort();
   // State as often as segments, and of those the open one as often as another.
-  const among = [files[0], files.at(-1), files[1 + below(files.length - 2)]] as string[];
-  const name = join(among[below(3)] as string, "data.mdb");
+  const among = [join("state", "data.mdb"), aFileOf(segments.at(-1)), aFileOf(segments[below(segments.length - 1)])];
+  const name = among[below(3)] as string;
   const way = ways[below(ways.length)] as (typeof ways)[number];
   return `${way} of ${name}${harm(join(data, name), way, below)}`;
 }

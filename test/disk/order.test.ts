@@ -35,10 +35,12 @@ test.skipIf(library === undefined)("nothing leaves a hub before it is on the dis
   expect(orderOf(calls, cursors)).toEqual({ sent: 1, tooEarly: [] });
   figure("confirmations traced to their flush", publishes);
 
-  // The same calls without the flush of the pages, and without that of the page that points to them.
-  for (const isMissing of [isFlushOfPages, isFlushOfHead]) {
+  // The same calls, with chunks that are written and not flushed.
+  const unflushed = calls.map((call) => (isFlushedWrite(call) ? { ...call, call: "write" as const } : call));
+  expect(orderOf(unflushed, confirmations).tooEarly.length).toBe(publishes);
+  // The same without the flush of the pages, and without that of the page that points to them.
+  for (const isMissing of [isFlushOfPages, isFlushedWrite]) {
     const without = calls.filter((call) => !isMissing(call));
-    expect(orderOf(without, confirmations).tooEarly.length).toBe(publishes);
     expect(orderOf(without, cursors).tooEarly).toEqual(["cursor"]);
   }
 });
@@ -55,10 +57,10 @@ test.skipIf(library === undefined)("a name is on the disk before what lies under
     "logs",
     "default",
     "0000000000000001",
-    "data.mdb",
+    "chunks",
   ]);
   for (const [path, at] of made) {
-    const committed = calls.findIndex((call) => isFlushOfHead(call) && call.path.startsWith(path));
+    const committed = calls.findIndex((call) => isFlushedWrite(call) && call.path.startsWith(path));
     const flushed = calls.slice(at, committed).some((call) => call.name === "fsync" && call.path === dirname(path));
     expect([path, flushed]).toEqual([path, true]);
   }
@@ -68,8 +70,9 @@ function isFlushOfPages({ name }: TracedCall): boolean {
   return name === "fdatasync";
 }
 
-function isFlushOfHead({ call, name }: TracedCall): boolean {
-  return call === "flush" && name === "pwrite";
+/** Of chunks, or of the page that points to others. */
+function isFlushedWrite({ call, name }: TracedCall): boolean {
+  return call === "flush" && name.startsWith("pwrite");
 }
 
 /** All that a hub did while somebody published, somebody read with a cursor, and somebody worked. */

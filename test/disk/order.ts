@@ -25,8 +25,8 @@ export interface Order {
 }
 
 /**
- * LMDB commits in three steps: it writes pages, flushes them, and writes the first page, which from then on points to
- * them, to a file that is opened so that this write is flushed as well.
+ * A log's chunks go to a file that is opened so that each write is flushed before it is done. LMDB commits in three steps: it
+ * writes pages, flushes them, and writes the first page, which from then on points to them, to such a file.
  */
 export function orderOf(calls: readonly TracedCall[], { stored, sent }: Watched): Order {
   const files = new Map<string, FileState>();
@@ -44,7 +44,10 @@ export function orderOf(calls: readonly TracedCall[], { stored, sent }: Watched)
       files.set(path, file);
       if (call === "write") for (const what of stored(text)) file.written.add(what);
       else if (name === "fdatasync" || name === "fsync") move(file.written, file.flushed);
-      else if (call === "flush") move(file.flushed, onDisk);
+      else if (call === "flush") {
+        move(file.flushed, onDisk);
+        for (const what of stored(text)) onDisk.add(what);
+      }
     }
   }
   return { sent: seen.size, tooEarly };

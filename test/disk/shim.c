@@ -8,6 +8,7 @@
  *       action   eio enospc eacces erofs emfile   the call fails so, once; "eio+" from then on
  *                short                            a write writes half of it and says so
  *                kill-before kill-after           SIGKILL before or after the call is done
+ *                kill-amid                        SIGKILL when half of a write is written
  *                stop-before stop-after           SIGSTOP, likewise
  *                lie                              flushes do nothing and succeed, from then on
  *       call     write   a write or a truncation
@@ -171,6 +172,7 @@ static long half(const struct request *r) {
 static long perform(const struct request *r, int due) {
   if (due && fault_error) return errno = fault_error, -1;
   if (due && !strcmp(action, "short")) return half(r);
+  if (due && !strcmp(action, "kill-amid")) half(r), signalled("amid");
   if (due && !strcmp(action, "lie") && !(r->kind & WRITE)) return 0;
   return syscall(r->number, r->a, r->b, r->c, r->d, r->e);
 }

@@ -1,10 +1,8 @@
 /** LMDB engines for tests: opened for a while, filled, and tampered with. */
-import { readdirSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, truncateSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Offset, Pattern } from "@dogear/shared";
-import type { Database } from "lmdb";
 import type { Budget, Log, NamespacePolicy, Page } from "../../server/src/engine/engine.ts";
-import { type Environment, openEnvironment } from "../../server/src/engine/lmdb/environment.ts";
 import { LmdbEngine } from "../../server/src/engine/lmdb/lmdb-engine.ts";
 import type { Logger } from "../../server/src/runtime/logger.ts";
 import { Metrics } from "../../server/src/runtime/metrics.ts";
@@ -55,23 +53,67 @@ export function segmentsOf(data: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** Changes a segment behind the engine's back. */
-export async function tamper(
-  data: string,
-  first: number,
-  change: (environment: Environment) => Promise<unknown>,
-): Promise<void> {
-  const environment = openEnvironment(join(data, "logs", "default", String(first).padStart(16, "0")));
-  await change(environment);
-  await environment.close();
+/** A file of a segment. */
+export function fileOf(data: string, first: number, name: "chunks" | "index" | "producers" = "chunks"): string {
+  return join(folderOf(data, first), name);
 }
 
-export function chunksOf(environment: Environment): Database<Buffer, number> {
-  return environment.openDB<Buffer, number>({ name: "chunks", encoding: "binary" });
+export function folderOf(data: string, first: number): string {
+  return join(data, "logs", "default", String(first).padStart(16, "0"));
 }
 
-export function factsOf(environment: Environment): Database<Buffer, string> {
-  return environment.openDB<Buffer, string>({ name: "facts", encoding: "binary" });
+/** Where a chunk is in its file, with its frame. */
+interface Stored {
+  readonly first: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+const frameBytes = 20;
+
+/** The chunks of a segment, up to where zeros follow. */
+export function chunksOf(data: string, segment: number): readonly Stored[] {
+  const bytes = readFileSync(fileOf(data, segment));
+  const chunks: Stored[] = [];
+  for (let start = 0; bytes.toString("latin1", start, start + 4) === "DGCK"; ) {
+    const end = start + frameBytes + bytes.readUInt32LE(start + 4);
+    chunks.push({ first: bytes.readDoubleLE(start + 8), start, end });
+    start = end;
+  }
+  return chunks;
+}
+
+/** By its first offset. */
+export function chunkOf(data: string, segment: number, offset: number): Stored {
+  const chunk = chunksOf(data, segment).find(({ first }) => first === offset);
+  if (chunk === undefined) throw new Error(`No chunk begins at ${offset}.`);
+  return chunk;
+}
+
+/** Flips a bit in the text of a chunk's last message. */
+export function flipBit(data: string, segment: number, offset: number): void {
+  const { end } = chunkOf(data, segment, offset);
+  overwrite(fileOf(data, segment), end - 5, (bytes) => bytes.writeUInt8(bytes.readUInt8() ^ 1), 1);
+}
+
+/** Writes zeros over a chunk and its frame. */
+export function wipe(data: string, segment: number, offset: number): void {
+  const { start, end } = chunkOf(data, segment, offset);
+  overwrite(fileOf(data, segment), start, (bytes) => bytes.fill(0), end - start);
+}
+
+/** Takes a chunk off, and all that comes after it. */
+export function cutAt(data: string, segment: number, offset: number): void {
+  truncateSync(fileOf(data, segment), chunkOf(data, segment, offset).start);
+}
+
+/** Changes a stretch of a file. */
+export function overwrite(file: string, start: number, change: (bytes: Buffer) => void, length: number): void {
+  const bytes = Buffer.from(readFileSync(file).subarray(start, start + length));
+  change(bytes);
+  const open = openSync(file, "r+");
+  writeSync(open, bytes, 0, bytes.length, start);
+  closeSync(open);
 }
 
 /** Appends drafts of about 1 KB each until the log has several segments. */

@@ -1,10 +1,20 @@
 /** What is stored, read again: as it was written, or, where it was damaged, not at all. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Channel, Epoch, Offset, Pattern } from "@dogear/shared";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Accepted } from "../../server/src/engine/admission.ts";
 import { ChannelIndex } from "../../server/src/engine/lmdb/channel-index.ts";
-import { ChunkCorrupt, cutIntoChunks, decodeChunk, encodeChunk } from "../../server/src/engine/lmdb/chunk.ts";
+import {
+  ChunkCorrupt,
+  cutIntoChunks,
+  decodeChunk,
+  type EncodedChunk,
+  encodeChunk,
+  isWholeChunk,
+} from "../../server/src/engine/lmdb/chunk.ts";
+import { ChunkFile } from "../../server/src/engine/lmdb/chunk-file.ts";
 import { MemoryState } from "../../server/src/engine/memory/memory-state.ts";
 import { textOf } from "../../server/src/engine/text.ts";
 import { Cursors } from "../../server/src/hub/cursors.ts";
@@ -13,6 +23,7 @@ import { groupFormat } from "../../server/src/hub/groups/record.ts";
 import { silentLogger } from "../../server/src/runtime/logger.ts";
 import { newHead, newItem, policyOf } from "../hub/groups/support.ts";
 import { VirtualClock } from "../hub/support.ts";
+import { temporaryFolder } from "../support/temp.ts";
 import { mutated } from "./mutation.ts";
 import { corpus, fuzz, typed } from "./support.ts";
 
@@ -95,6 +106,56 @@ describe("a chunk", () => {
       const all = accepted(written, start);
       expect(cutIntoChunks(all).flat()).toEqual(all);
     });
+  });
+});
+
+describe("a file of chunks", () => {
+  /** So many chunks after another, of some drafts each. */
+  const encoded = (many: readonly Drafts[]) => {
+    let next = 1;
+    return many.map((written) => {
+      const one = encodeChunk(accepted(written, next), 5);
+      next += written.length;
+      return one;
+    });
+  };
+
+  /** Every chunk of a file that is whole, by its first offset. */
+  const wholeIn = (file: ChunkFile): Map<Offset, Buffer> => {
+    const found = [...file.firsts()].map((first) => [first, file.read(first)] as const);
+    return new Map(found.filter((one): one is [Offset, Buffer] => one[1] !== undefined && isWholeChunk(one[1])));
+  };
+
+  async function withFile<T>(path: string, use: (file: ChunkFile) => T | Promise<T>): Promise<T> {
+    const file = new ChunkFile(path, 1 as Offset, undefined);
+    try {
+      return await use(file);
+    } finally {
+      file.close();
+    }
+  }
+
+  it("that is damaged gives what was written, where it was written, or nothing, and can be appended to (G2, G4)", async () => {
+    const path = join(temporaryFolder(), "chunks");
+    const written = encoded(fc.sample(drafts, 12));
+    const [last] = written.splice(-1) as [EncodedChunk];
+    await withFile(path, (file) => file.append(written));
+    const known = new Map([...written, last].map(({ chunk, value }) => [chunk.first, value]));
+    await fuzz(
+      mutated([readFileSync(path)]),
+      async (bytes) => {
+        writeFileSync(path, bytes);
+        const before = await withFile(path, async (file) => {
+          const whole = wholeIn(file);
+          await file.append([last]);
+          return whole;
+        });
+        for (const [first, value] of before) expect(known.get(first)?.equals(value)).toBe(true);
+        const after = await withFile(path, wholeIn);
+        expect(after).toEqual(before.set(last.chunk.first, last.value));
+      },
+      { share: 0.2 },
+    );
   });
 });
 

@@ -9,6 +9,26 @@ export type Stretch =
   | { readonly messages: Messages; readonly through: Offset }
   | { readonly messages: undefined; readonly through: Offset };
 
+/** So many holes are looked at before somebody is told of them. */
+const holesJoinedMax = 1_000;
+
+/** Makes one hole of those that follow each other. */
+export function* joinHoles(stretches: Iterable<Stretch>): Generator<Stretch> {
+  let hole: Stretch | undefined;
+  let joined = 0;
+  for (const stretch of stretches) {
+    const isHole = stretch.messages === undefined;
+    if (hole !== undefined && (!isHole || joined === holesJoinedMax)) {
+      yield hole;
+      joined = 0;
+    }
+    hole = isHole ? stretch : undefined;
+    joined++;
+    if (!isHole) yield stretch;
+  }
+  if (hole !== undefined) yield hole;
+}
+
 export function collectPage(
   stretches: Iterable<Stretch>,
   matches: (channel: Channel) => boolean,

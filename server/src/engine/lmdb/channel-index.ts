@@ -68,6 +68,11 @@ export class ChannelIndex {
     }
   }
 
+  /** Whether it knows every message up to the last one, at an offset. */
+  isWholeThrough(last: Offset): boolean {
+    return this.#holes.length === 0 && this.#entries.some((entry) => entry.last === last);
+  }
+
   /** The highest offset of each channel. */
   *lastOffsets(): Generator<readonly [Channel, Offset]> {
     for (const { channel, last } of this.#entries) yield [channel, last];

@@ -93,11 +93,14 @@ export function encodeChunk(accepted: readonly Accepted[], time: number): Encode
   return { chunk: { first, last, time, messages, origins, bytes: value.length }, value };
 }
 
+/** Whether the bytes of a chunk are what was written. */
+export function isWholeChunk(value: Buffer): boolean {
+  return value.length >= headerBytes && crc32(value.subarray(4)) === value.readUInt32LE(0);
+}
+
 /** Reads a chunk, or throws ChunkCorrupt. */
 export function decodeChunk(value: Buffer): Chunk {
-  if (value.length < headerBytes || crc32(value.subarray(4)) !== value.readUInt32LE(0)) {
-    throw new ChunkCorrupt("its checksum does not match");
-  }
+  if (!isWholeChunk(value)) throw new ChunkCorrupt("its checksum does not match");
   if (value.readUInt16LE(4) !== formatVersion) {
     throw new ChunkCorrupt(`its format is version ${value.readUInt16LE(4)}; this hub reads version ${formatVersion}`);
   }

@@ -6,8 +6,9 @@
  * Of a file's first page: flags u16 at 18, magic u32 at 24, version u32 at 28, bytes of a page u32 at 48, last page u64
  * at 144, transaction u64 at 152; the second page has the same, and the newer of the two counts.
  */
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { flushFolder, makeFolder } from "./folder.ts";
 
 /** Data that cannot be read any more. */
 export class DataDamagedError extends Error {
@@ -43,25 +44,6 @@ export function prepareDataFile(folder: string, bytesMax: number): void {
     lengthen(folder, open[0] as number, bytesMax);
   } finally {
     for (const descriptor of open) closeSync(descriptor);
-  }
-}
-
-/** Makes a folder, so that a loss of power does not take its name. What is flushed in it may be confirmed. */
-export function makeFolder(path: string, mode = 0o777): void {
-  const folder = resolve(path);
-  const first = mkdirSync(folder, { recursive: true, mode });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) flushFolder(dirname(made));
-}
-
-function flushFolder(folder: string): void {
-  // Windows opens no folders.
-  if (process.platform === "win32") return;
-  const open = openSync(folder, "r");
-  try {
-    fsyncSync(open);
-  } finally {
-    closeSync(open);
   }
 }
 

@@ -62,19 +62,9 @@ export async function flushed<T>(write: Promise<T>): Promise<T> {
 const damageCodes: readonly unknown[] = [-30_796, -30_797, -30_793, -30_794, -30_782];
 
 /** Whether an error says that what is stored is not as it was written. */
-export function isDamage(error: unknown): boolean {
+function isDamage(error: unknown): boolean {
   if (error instanceof DataDamagedError || error instanceof SyntaxError) return true;
   return damageCodes.includes((error as { readonly code?: unknown }).code);
-}
-
-/** Reads something; nothing where it is damaged. */
-export function unlessDamaged<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    return undefined;
-  }
 }
 
 /** Reads what is in a folder. Where it is damaged, the error says which folder that is. */

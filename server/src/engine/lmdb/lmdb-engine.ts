@@ -1,5 +1,5 @@
 /**
- * The embedded engine: logs and state in LMDB, in one folder.
+ * The embedded engine: state in LMDB and logs in files, in one folder.
  *
  *     <data>/lock.sock                        who has it open
  *     <data>/state/                           cursors and groups, and the catalog of every log
@@ -13,9 +13,9 @@ import { alone } from "../alone.ts";
 import type { Engine, Health, Log, NamespacePolicy, Peers } from "../engine.ts";
 import { MemoryLog } from "../memory/memory-log.ts";
 import { Catalog } from "./catalog.ts";
-import { makeFolder } from "./data-file.ts";
 import { closeEnvironment, type Environment, openEnvironment, readingFrom } from "./environment.ts";
-import { LmdbLog } from "./lmdb-log.ts";
+import { FileLog } from "./file-log.ts";
+import { makeFolder } from "./folder.ts";
 import { LmdbState } from "./lmdb-state.ts";
 import { DataLock } from "./lock.ts";
 import { Records } from "./records.ts";
@@ -43,7 +43,7 @@ export class LmdbEngine implements Engine {
   readonly #environment: Environment;
   readonly #room: Room;
   readonly #trouble: Trouble;
-  readonly #logs: (LmdbLog | MemoryLog)[] = [];
+  readonly #logs: (FileLog | MemoryLog)[] = [];
 
   static async open(parts: LmdbEngineParts): Promise<LmdbEngine> {
     // What lies in it is nobody else's on this machine.
@@ -88,11 +88,11 @@ export class LmdbEngine implements Engine {
     await this.#lock.release();
   }
 
-  #openOnDisk(policy: NamespacePolicy): Promise<LmdbLog> {
+  #openOnDisk(policy: NamespacePolicy): Promise<FileLog> {
     const records = new Records(this.#environment, join(this.#parts.data, "state"), "catalog");
     // What a log finds damaged of its own, it names itself.
     const open = () =>
-      LmdbLog.open({
+      FileLog.open({
         ...this.#parts,
         policy,
         folder: join(this.#parts.data, "logs", policy.namespace),

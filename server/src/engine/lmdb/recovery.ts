@@ -54,12 +54,14 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   if (stored === undefined && (found.length > 1 || scan.first !== undefined)) throw new StateLostError(folder);
   if (stored !== undefined) tellMissing(recovery, stored.oldest, found[0] ?? openFirst);
   const newest = scan.last?.last ?? ((openFirst - 1) as Offset);
+  if (open.isEndUnfinished)
+    recovery.logger.info("log.unfinished", { namespace: recovery.namespace, offset: newest + 1 });
   const began = newEra(recovery, newest, whyCut(scan, open, catalog.watermark() > newest));
   if (began !== undefined) lineage.push(began);
 
   const sealed = found.slice(0, -1);
   const infos = await sealedInfos(recovery, sealed, openFirst);
-  const bytes = found.length === 0 ? 0 : (await segmentFile(folder, openFirst)).bytes;
+  const { bytes } = open;
   infos.push(openInfo(scan, { first: openFirst, last: newest, bytes }, infos.at(-1)?.lastTime ?? 0));
   await rememberOrigins(recovery, sealed, open, scan.origins);
 
@@ -68,7 +70,8 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   const facts = { lineage, oldest, removedFloor: stored?.removedFloor ?? (0 as Offset) };
   await catalog.storeFacts(facts);
   // Only now, so that a crash in between does not hide that the log was cut.
-  for (const offset of scan.unreadable) await open.setAside(offset);
+  const [unreadable] = scan.unreadable;
+  if (unreadable !== undefined) await open.cutOff(unreadable);
   // Where the segment after it vanished.
   if (open.sealed) await open.unseal();
   return { segments: Segments.start(folder, infos, open, tellHole(recovery)), facts };
@@ -160,7 +163,7 @@ async function sealedInfos(recovery: Recovery, firsts: readonly Offset[], end: O
     infos.push(
       await readingFrom(segment.path, () => sealedInfo(recovery, segment, ((firsts[i + 1] ?? end) - 1) as Offset)),
     );
-    await segment.close();
+    segment.close();
   }
   return infos;
 }
@@ -209,7 +212,7 @@ async function rememberOrigins(
       producers.restore(segment.producers() ?? []);
       for (const scanned of segment.scan()) if ("chunk" in scanned) remember(recovery, scanned.chunk);
     });
-    await segment.close();
+    segment.close();
   }
   producers.restore(open.producers() ?? []);
   for (const chunk of ofOpen) remember(recovery, chunk);

@@ -1,4 +1,4 @@
-/** Watches the free space of a disk, because LMDB's map size is no quota and a full disk is best met before it is full. */
+/** Watches the free space of a disk: a full one is best met before it is full. */
 import { statfs } from "node:fs/promises";
 import { type DogearError, dogearError } from "@dogear/shared";
 import type { Clock } from "../../runtime/clock.ts";

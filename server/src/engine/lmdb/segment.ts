@@ -1,20 +1,25 @@
 /**
- * One segment of a log: an LMDB environment with a stretch of chunks.
+ * One segment of a log: a folder with a stretch of chunks.
  *
- *     chunks    first offset → chunk
- *     facts     "index" → the channel index, once sealed; "producers" → what the log knew of producers when the
- *               segment began; "damaged/<first offset>" → a chunk that was cut off, kept for whoever wants to look
+ *     chunks             the chunks
+ *     producers          what the log knew of producers when the segment began
+ *     index              once sealed: how long the first part is (u32, little-endian), where the chunks are, and the
+ *                        channel index
+ *     damaged-<offset>   an end that was cut off, kept for whoever wants to look
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { matcher, type Offset, type Pattern } from "@dogear/shared";
-import type { Database } from "lmdb";
 import { Messages } from "../messages.ts";
 import { countMatching, remembering, type Stretch } from "../page.ts";
 import type { ProducerRecord } from "../producers.ts";
 import { ChannelIndex } from "./channel-index.ts";
 import { checked, withChecksum } from "./checksum.ts";
 import { type Chunk, ChunkCorrupt, decodeChunk, type EncodedChunk } from "./chunk.ts";
-import { closeEnvironment, type Environment, flushed, openEnvironment } from "./environment.ts";
+import { ChunkFile } from "./chunk-file.ts";
+import { DataDamagedError } from "./data-file.ts";
+import { makeFolder, readSmallFile, removeSmallFile, storeSmallFile } from "./folder.ts";
+import { Places } from "./places.ts";
 
 /** What a scan of a segment finds. */
 export type Scanned = { readonly chunk: Chunk } | { readonly corrupt: Offset; readonly why: string };
@@ -28,9 +33,7 @@ const rememberedMax = 10_000;
 export class Segment {
   readonly first: Offset;
   readonly path: string;
-  readonly #environment: Environment;
-  readonly #chunks: Database<Buffer, number>;
-  readonly #facts: Database<Buffer, string>;
+  readonly #file: ChunkFile;
   /** Chunks by their first offsets. */
   readonly #cache = new Map<Offset, Chunk>();
   #cachedBytes = 0;
@@ -43,40 +46,43 @@ export class Segment {
   private constructor(folder: string, first: Offset) {
     this.first = first;
     this.path = join(folder, segmentName(first));
-    this.#environment = openEnvironment(this.path);
-    this.#chunks = this.#environment.openDB<Buffer, number>({ name: "chunks", encoding: "binary" });
-    this.#facts = this.#environment.openDB<Buffer, string>({ name: "facts", encoding: "binary" });
-    this.#sealed = this.#facts.doesExist("index");
+    if (existsSync(join(this.path, "data.mdb")))
+      throw new DataDamagedError(this.path, "it is of a format that was given up before version 0.1.0");
+    makeFolder(this.path);
+    this.#sealed = existsSync(this.#fact("index"));
+    const { places } = this.#stored();
+    this.#file = new ChunkFile(this.#fact("chunks"), first, places && Places.decode(first, places));
   }
 
   static open(folder: string, first: Offset): Segment {
     return new Segment(folder, first);
   }
 
-  /** Adds chunks in one transaction and resolves once they are flushed. */
-  append(chunks: readonly EncodedChunk[]): Promise<unknown> {
-    return flushed(
-      this.#chunks.batch(() => {
-        for (const { chunk, value } of chunks) void this.#chunks.put(chunk.first, value);
-      }),
-    );
+  /** Adds chunks and resolves once they are flushed. */
+  append(chunks: readonly EncodedChunk[]): Promise<void> {
+    return this.#file.append(chunks);
+  }
+
+  /** What its chunks take. */
+  get bytes(): number {
+    return this.#file.length;
   }
 
   /** The last offset it holds; the one before it begins where it holds none, and nothing where that cannot be read. */
   get last(): Offset | undefined {
-    const key = this.#keyAtOrBefore(Number.MAX_SAFE_INTEGER as Offset);
+    const key = this.#file.firstAtOrBefore(Number.MAX_SAFE_INTEGER as Offset);
     return key === undefined ? ((this.first - 1) as Offset) : this.#read(key)?.last;
   }
 
   /** The time of the first chunk at or before an offset, or of the first one. */
   timeAt(offset: Offset): number | undefined {
-    const key = this.#keyAtOrBefore(offset) ?? this.#keyAfter(offset);
+    const key = this.#file.firstAtOrBefore(offset) ?? this.#file.firstAfter(offset);
     return key === undefined ? undefined : this.#read(key)?.time;
   }
 
   /** The chunk that holds an offset. */
   chunkAt(offset: Offset): Chunk | undefined {
-    const key = this.#keyAtOrBefore(offset);
+    const key = this.#file.firstAtOrBefore(offset);
     const chunk = key === undefined ? undefined : this.#read(key);
     return chunk !== undefined && chunk.last >= offset ? chunk : undefined;
   }
@@ -84,7 +90,7 @@ export class Segment {
   /** Stretches after an offset up to `end`, the chunks that hold nothing of the pattern left out where that is quicker. */
   *stretches(pattern: Pattern, after: Offset, end: Offset): Generator<Stretch> {
     let at = after;
-    let from = this.#keyAtOrBefore((after + 1) as Offset) ?? this.first;
+    let from = this.#file.firstAtOrBefore((after + 1) as Offset) ?? this.first;
     while (at < end) {
       const plan = this.index().plan(pattern, from);
       if (plan === "all") return yield* this.all(at, end);
@@ -105,10 +111,10 @@ export class Segment {
     let at = after;
     while (at < end) {
       const from = (at + 1) as Offset;
-      const next = this.#cache.has(from) ? from : this.#keyAtOrBefore(from);
+      const next = this.#file.firstAtOrBefore(from);
       const stretch = next === undefined ? undefined : this.#stretch(next, end);
       // Offsets are consecutive, so where no chunk holds the next one there is a hole.
-      const hole = { messages: undefined, through: ((this.#keyAfter(at) ?? end + 1) - 1) as Offset };
+      const hole = { messages: undefined, through: ((this.#file.firstAfter(at) ?? end + 1) - 1) as Offset };
       const found = stretch === undefined || stretch.through <= at ? hole : stretch;
       yield found;
       at = found.through;
@@ -117,7 +123,7 @@ export class Segment {
 
   /** How many messages after an offset a pattern selects. A chunk that cannot be read counts, unless the offset is in it. */
   count(pattern: Pattern, after: Offset): number {
-    const within = this.#keyAtOrBefore(after);
+    const within = this.#file.firstAtOrBefore(after);
     const later = this.index().count(pattern, within);
     const messages = within === undefined ? undefined : this.#read(within)?.messages;
     return messages === undefined ? later : later + countMatching(messages, after, remembering(matcher(pattern)));
@@ -126,30 +132,31 @@ export class Segment {
   /** Reads the segment from the start, checks every chunk, and notices where one is missing. */
   *scan(): Generator<Scanned> {
     let expected: Offset | undefined = this.first;
-    for (let next = this.#keyAfter(0 as Offset); next !== undefined; next = this.#keyAfter(next)) {
-      if (expected !== undefined && next > expected) yield { corrupt: expected, why: "it is missing" };
-      const scanned = this.#scanned(next);
+    for (const first of this.#file.firsts()) {
+      if (expected !== undefined && first > expected) yield { corrupt: expected, why: "it is missing" };
+      const scanned = this.#scanned(first);
       yield scanned;
       // How far one goes that cannot be read, nobody knows.
       expected = "chunk" in scanned ? ((scanned.chunk.last + 1) as Offset) : undefined;
     }
+    if (this.#file.looseEnd === "damaged" && expected !== undefined)
+      yield { corrupt: expected, why: "it is not whole" };
   }
 
-  /** Takes a chunk that cannot be read out of the log, and keeps its bytes. */
-  async setAside(first: Offset): Promise<void> {
-    const value = this.#chunks.getBinary(first) ?? Buffer.alloc(0);
-    await flushed(
-      this.#environment.batch(() => {
-        void this.#facts.put(`damaged/${first}`, value);
-        void this.#chunks.remove(first);
-      }),
-    );
+  /** Whether a crash left an append unfinished at its end, which nobody was told of. It goes before the next one. */
+  get isEndUnfinished(): boolean {
+    return this.#file.looseEnd === "unfinished";
+  }
+
+  /** Takes the end, which cannot be read, out of the log from an offset on, and keeps its bytes. */
+  async cutOff(from: Offset): Promise<void> {
+    await this.#file.cutOff((from - 1) as Offset, `damaged-${from}`);
   }
 
   index(): ChannelIndex {
     if (this.#index === undefined) {
-      const stored = this.#facts.getBinary("index");
-      this.#index = (stored && ChannelIndex.decode(stored)) ?? this.#rebuiltIndex();
+      const { index } = this.#stored();
+      this.#index = (index && ChannelIndex.decode(index)) ?? this.#rebuiltIndex();
     }
     return this.#index;
   }
@@ -166,35 +173,53 @@ export class Segment {
 
   /** Writes the index, after which the segment does not change any more. */
   async seal(): Promise<void> {
-    await flushed(this.#facts.put("index", this.index().encode()));
+    await this.#file.trim();
+    const places = this.#file.places.encode();
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(places.length);
+    await storeSmallFile(this.#fact("index"), Buffer.concat([length, places, this.index().encode()]));
     this.#sealed = true;
   }
 
   /** Takes its index away, because it is to be written to again. */
   async unseal(): Promise<void> {
-    await flushed(this.#facts.remove("index"));
+    await removeSmallFile(this.#fact("index"));
     this.#sealed = false;
   }
 
   /** What the log knew of producers; `undefined` where that is damaged, too, and the segments before tell it. */
   producers(): readonly ProducerRecord[] | undefined {
-    const stored = this.#facts.getBinary("producers");
+    const stored = readSmallFile(this.#fact("producers"));
     const text = stored && checked("producers", stored);
     return text === undefined ? undefined : (JSON.parse(text.toString()) as ProducerRecord[]);
   }
 
   async storeProducers(records: readonly ProducerRecord[]): Promise<void> {
-    await flushed(this.#facts.put("producers", withChecksum("producers", Buffer.from(JSON.stringify(records)))));
+    const value = withChecksum("producers", Buffer.from(JSON.stringify(records)));
+    await storeSmallFile(this.#fact("producers"), value);
   }
 
-  async close(): Promise<void> {
-    await closeEnvironment(this.#environment);
+  close(): void {
+    this.#file.close();
+  }
+
+  /** What was written when it was sealed, if it was. Each part has a checksum. */
+  #stored(): { readonly places?: Buffer; readonly index?: Buffer } {
+    const stored = readSmallFile(this.#fact("index"));
+    if (stored === undefined || stored.length < 4) return {};
+    const end = 4 + stored.readUInt32LE(0);
+    return { places: stored.subarray(4, end), index: stored.subarray(end) };
+  }
+
+  /** Where one of its files is. */
+  #fact(name: string): string {
+    return join(this.path, name);
   }
 
   #stretch(first: Offset, end: Offset): Stretch {
     const chunk = this.#read(first);
     if (chunk !== undefined) return { messages: chunk.messages, through: chunk.last };
-    const next = this.#keyAfter(first);
+    const next = this.#file.firstAfter(first);
     return { messages: undefined, through: next === undefined ? end : ((next - 1) as Offset) };
   }
 
@@ -230,8 +255,8 @@ export class Segment {
   }
 
   #decode(first: Offset): Chunk {
-    const value = this.#chunks.getBinary(first);
-    if (value === undefined) throw new ChunkCorrupt("it is missing");
+    const value = this.#file.read(first);
+    if (value === undefined) throw new ChunkCorrupt("it is not whole");
     const chunk = decodeChunk(value);
     if (chunk.first !== first) throw new ChunkCorrupt(`it says it starts at ${chunk.first}`);
     return chunk;
@@ -253,16 +278,6 @@ export class Segment {
       else index.addHole(scanned.corrupt);
     }
     return index;
-  }
-
-  #keyAtOrBefore(offset: Offset): Offset | undefined {
-    for (const key of this.#chunks.getKeys({ start: offset, reverse: true, limit: 1 })) return key as Offset;
-    return undefined;
-  }
-
-  #keyAfter(offset: Offset): Offset | undefined {
-    for (const key of this.#chunks.getKeys({ start: offset + 1, limit: 1 })) return key as Offset;
-    return undefined;
   }
 }
 

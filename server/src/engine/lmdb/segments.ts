@@ -4,16 +4,14 @@
  *     0000000000000001/   0000000000081920/   0000000000163840/
  *     sealed              sealed              open
  *
- * Removing a folder returns its space at once; deleting records one by one would be LMDB's weakest spot. Of the
- * sealed segments only the few that are being read stay open.
+ * Removing a folder returns its space at once. Of the sealed segments only the few that are being read stay open.
  */
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Channel, Offset, Pattern } from "@dogear/shared";
-import type { Stretch } from "../page.ts";
+import { joinHoles, type Stretch } from "../page.ts";
 import type { Chunk } from "./chunk.ts";
-import { makeFolder } from "./data-file.ts";
-import { isDamage, unlessDamaged } from "./environment.ts";
+import { makeFolder } from "./folder.ts";
 import { Segment, segmentName } from "./segment.ts";
 
 /** What is known of a segment without opening it. */
@@ -48,7 +46,6 @@ export class Segments {
   readonly #onHole: (first: Offset, through: Offset) => void;
   /** Where holes end that were told of. */
   readonly #holesTold = new Set<Offset>();
-  #closing: Promise<void> | undefined;
 
   private constructor(
     folder: string,
@@ -97,6 +94,12 @@ export class Segments {
     return this.#infos[0] as SegmentInfo;
   }
 
+  /** Where the oldest segment ends, whatever can be read of it: before the next begins. */
+  get throughOldest(): Offset {
+    const next = this.#infos[1];
+    return next === undefined ? this.oldest.last : ((next.first - 1) as Offset);
+  }
+
   /** Whether the oldest segment is sealed. One that was closed is. */
   get isOldestSealed(): boolean {
     const { first } = this.oldest;
@@ -114,32 +117,18 @@ export class Segments {
     return before;
   }
 
-  /**
-   * Waits while segments are being closed. LMDB shares one environment among those who have opened it, so that opening
-   * a segment again just then would be given one that is about to vanish.
-   */
-  async settled(): Promise<void> {
-    while (this.#closing !== undefined) await this.#closing;
-  }
-
   /** Closes sealed segments that were not read lately. */
-  async closeIdle(): Promise<void> {
-    const idle: Segment[] = [];
+  closeIdle(): void {
     for (const [first, segment] of this.#sealed) {
       if (this.#sealed.size <= openSealedMax) break;
-      if (!segment.sealed) continue;
-      this.#sealed.delete(first);
-      idle.push(segment);
+      if (segment.sealed) this.#close(first);
     }
-    await this.#close(idle);
   }
 
   /** Closes and deletes the oldest segment. */
   async removeOldest(): Promise<void> {
     const { first } = this.#infos.shift() as SegmentInfo;
-    const segment = this.#sealed.get(first);
-    this.#sealed.delete(first);
-    await this.#close(segment === undefined ? [] : [segment]);
+    this.#close(first);
     // Renamed first: a folder that is half deleted must not be taken for a segment.
     const doomed = join(this.#folder, removedPrefix + segmentName(first));
     await rename(join(this.#folder, segmentName(first)), doomed);
@@ -154,7 +143,7 @@ export class Segments {
 
   /** The chunk that holds an offset; nothing where it cannot be read. */
   chunkAt(offset: Offset): Chunk | undefined {
-    return unlessDamaged(() => this.at(offset).chunkAt(offset));
+    return this.at(offset).chunkAt(offset);
   }
 
   /** Every stretch after an offset; segments that hold nothing of the pattern are passed over quickly. */
@@ -166,23 +155,14 @@ export class Segments {
         at = (first - 1) as Offset;
         yield { messages: undefined, through: at };
       }
-      for (const stretch of this.#readable(first, pattern, at, last)) {
+      const segment = this.#segment(first);
+      const read = pattern === "everything" ? segment.all(at, last) : segment.stretches(pattern, at, last);
+      for (const stretch of joinHoles(read)) {
         if (stretch.messages === undefined) this.#tell(at, stretch.through);
         yield stretch;
         at = stretch.through;
       }
       at = last;
-    }
-  }
-
-  /** What can be read of a segment; where LMDB finds it damaged, the rest of it is a hole. */
-  *#readable(first: Offset, pattern: Pattern | "everything", after: Offset, last: Offset): Generator<Stretch> {
-    try {
-      const segment = this.#segment(first);
-      yield* pattern === "everything" ? segment.all(after, last) : segment.stretches(pattern, after, last);
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      yield { messages: undefined, through: last };
     }
   }
 
@@ -196,7 +176,7 @@ export class Segments {
 
   /**
    * How many messages after an offset a pattern selects. The newest are counted at once, and others have their turn
-   * before each segment that has to be opened. What LMDB finds damaged does not count.
+   * before each segment that has to be opened.
    */
   async count(pattern: Pattern, after: Offset, turn: () => Promise<void>): Promise<number> {
     if (after >= this.openInfo.last) return 0;
@@ -211,10 +191,9 @@ export class Segments {
     const counts = new Map<Channel, number>();
     for (const info of [...this.#infos].reverse()) {
       await turn();
-      await this.settled();
       // It may have been removed meanwhile.
       if (!this.#infos.includes(info)) continue;
-      for (const [channel, count] of unlessDamaged(() => this.#segment(info.first).index().counts()) ?? []) {
+      for (const [channel, count] of this.#segment(info.first).index().counts()) {
         counts.set(channel, (counts.get(channel) ?? 0) + count);
       }
     }
@@ -226,9 +205,8 @@ export class Segments {
     const known = whole ? info.counts.get(pattern) : undefined;
     if (known !== undefined) return known;
     await turn();
-    await this.settled();
     if (!this.#infos.includes(info)) return 0;
-    const count = unlessDamaged(() => this.#segment(info.first).count(pattern, after)) ?? 0;
+    const count = this.#segment(info.first).count(pattern, after);
     if (whole) {
       if (info.counts.size >= countsMax) info.counts.clear();
       info.counts.set(pattern, count);
@@ -248,16 +226,17 @@ export class Segments {
     return through;
   }
 
-  /** The last offset before a time. In a segment that cannot be read it is what comes before all of it. */
+  /** The last offset before a time. */
   offsetAt(time: number): Offset {
     const info = this.#infos.find(({ lastTime }) => lastTime >= time);
     if (info === undefined) return this.openInfo.last;
-    return unlessDamaged(() => this.#offsetIn(info, time)) ?? ((info.first - 1) as Offset);
+    return this.#offsetIn(info, time);
   }
 
-  /** The highest offset of each channel in the oldest segment; nothing where that cannot be read. */
+  /** The highest offset of each channel in the oldest segment; nothing where some of it cannot be read. */
   lastOffsetsOfOldest(): Iterable<readonly [Channel, Offset]> | undefined {
-    return unlessDamaged(() => this.#segment(this.oldest.first).index().lastOffsets());
+    const index = this.#segment(this.oldest.first).index();
+    return index.isWholeThrough(this.throughOldest) ? index.lastOffsets() : undefined;
   }
 
   #offsetIn({ first, last }: SegmentInfo, time: number): Offset {
@@ -272,16 +251,14 @@ export class Segments {
     return (low - 1) as Offset;
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#open.close(), ...[...this.#sealed.values()].map((segment) => segment.close())]);
+  close(): void {
+    this.#open.close();
+    for (const segment of this.#sealed.values()) segment.close();
   }
 
-  async #close(segments: readonly Segment[]): Promise<void> {
-    await this.settled();
-    this.#closing = Promise.all(segments.map((segment) => segment.close())).then(() => {
-      this.#closing = undefined;
-    });
-    await this.#closing;
+  #close(first: Offset): void {
+    this.#sealed.get(first)?.close();
+    this.#sealed.delete(first);
   }
 
   #segment(first: Offset): Segment {
@@ -295,6 +272,6 @@ export class Segments {
 
 /** What a segment takes on disk, and when it was written to last. */
 export async function segmentFile(folder: string, first: Offset): Promise<{ bytes: number; writtenAt: number }> {
-  const { size, mtimeMs } = await stat(join(folder, segmentName(first), "data.mdb"));
+  const { size, mtimeMs } = await stat(join(folder, segmentName(first), "chunks"));
   return { bytes: size, writtenAt: mtimeMs };
 }

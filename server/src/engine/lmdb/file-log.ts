@@ -38,7 +38,7 @@ import { Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import type { Trouble } from "./trouble.ts";
 
-export interface LmdbLogParts {
+export interface FileLogParts {
   readonly policy: NamespacePolicy;
   readonly folder: string;
   readonly catalog: Catalog;
@@ -65,9 +65,9 @@ const segmentBytesMin = 64 * 1_024;
 /** How often retention and the watermark are seen to. */
 const upkeepMs = 1_000;
 
-export class LmdbLog implements Log {
+export class FileLog implements Log {
   readonly durability: Durability = "disk";
-  readonly #parts: LmdbLogParts;
+  readonly #parts: FileLogParts;
   readonly #commits: CommitQueue<readonly Draft[], readonly Appended[]>;
   readonly #producers: Producers;
   readonly #ids: RecentIds;
@@ -87,19 +87,19 @@ export class LmdbLog implements Log {
   #cancelUpkeep: () => void = () => {};
   #closed = false;
 
-  static async open(parts: LmdbLogParts): Promise<LmdbLog> {
+  static async open(parts: FileLogParts): Promise<FileLog> {
     const { policy, catalog, clock } = parts;
-    let log: LmdbLog | undefined;
+    let log: FileLog | undefined;
     const producers = new Producers((offset) => log?.provenanceAt(offset));
     const ids = new RecentIds(policy.deduplicationWindowMs, policy.deduplicationIdsMax);
     const idsSince = clock.now() - policy.deduplicationWindowMs;
     const { segments, facts } = await recover({ ...parts, namespace: policy.namespace, producers, ids, idsSince });
-    log = new LmdbLog(parts, producers, ids, catalog.removed(), segments, facts);
+    log = new FileLog(parts, producers, ids, catalog.removed(), segments, facts);
     return log;
   }
 
   private constructor(
-    parts: LmdbLogParts,
+    parts: FileLogParts,
     producers: Producers,
     ids: RecentIds,
     removed: Removed,
@@ -133,7 +133,6 @@ export class LmdbLog implements Log {
   }
 
   async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
-    await this.#segments.settled();
     const removed = this.#removed.through(pattern, after);
     const start = Math.max(removed ?? after, this.#facts.oldest - 1) as Offset;
     const page = collectPage(this.#stretches(pattern, start), remembering(matcher(pattern)), after, budget, removed);
@@ -144,7 +143,6 @@ export class LmdbLog implements Log {
   follow(after: Offset, signal: AbortSignal): AsyncIterable<Batch> {
     const everything = () => true;
     const readAll = async (from: Offset, budget: Budget) => {
-      await this.#segments.settled();
       return collectPage(this.#segments.stretches("everything", from), everything, from, budget);
     };
     return followTail(readAll, this.#tail, after, signal);
@@ -155,19 +153,16 @@ export class LmdbLog implements Log {
   }
 
   async count(pattern: Pattern, after: Offset): Promise<number> {
-    await this.#segments.settled();
     const turn = () => new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
     return this.#segments.count(pattern, Math.max(after, this.#facts.oldest - 1) as Offset, turn);
   }
 
   async channels(after: string, limit: number): Promise<readonly ChannelCount[]> {
-    await this.#segments.settled();
     const turn = () => new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
     return listed(await this.#segments.channels(turn), after, limit);
   }
 
   async offsetAt(time: number): Promise<Offset> {
-    await this.#segments.settled();
     return this.#segments.offsetAt(time);
   }
 
@@ -196,7 +191,7 @@ export class LmdbLog implements Log {
     await this.#commits.idle();
     await this.#upkeep;
     await this.#parts.catalog.storeWatermark(this.#newest);
-    await this.#segments.close();
+    this.#segments.close();
   }
 
   *#stretches(pattern: Pattern, after: Offset): Iterable<Stretch> {
@@ -210,7 +205,6 @@ export class LmdbLog implements Log {
 
   async #commit(drafts: readonly Draft[]): Promise<readonly Appended[]> {
     this.#parts.trouble.check();
-    await this.#segments.settled();
     if (this.#isFull()) await this.#onDisk(async () => this.#roll());
     this.#time = Math.max(this.#time, this.#parts.clock.now());
     const first = (this.#newest + 1) as Offset;
@@ -283,7 +277,7 @@ export class LmdbLog implements Log {
         // A commit of nothing: it rolls. Once the log is closed nobody would wait for what that brings with it.
         if (this.#isFull() && !this.#closed) await this.#commits.submit([]);
         await this.#retain();
-        await this.#segments.closeIdle();
+        this.#segments.closeIdle();
         if (this.#watermark !== this.#newest) {
           this.#watermark = this.#newest;
           await this.#parts.catalog.storeWatermark(this.#newest);
@@ -315,14 +309,16 @@ export class LmdbLog implements Log {
   }
 
   async #finishRolls(): Promise<void> {
-    for (let [roll] = this.#rolls; roll !== undefined; [roll] = this.#rolls) {
-      await Promise.all([roll.before.seal(), roll.next.storeProducers(roll.producers)]);
+    // Not those that come meanwhile: retention has its turn however quickly they do.
+    for (const roll of [...this.#rolls]) {
+      await roll.before.seal();
+      await roll.next.storeProducers(roll.producers);
       this.#rolls.shift();
     }
   }
 
   async #removeOldest(): Promise<void> {
-    const { last } = this.#segments.oldest;
+    const last = this.#segments.throughOldest;
     const known = this.#segments.lastOffsetsOfOldest();
     const removed = [...(known ?? [])];
     // Remembered first: a segment must not vanish before what it held is known to have been removed.
