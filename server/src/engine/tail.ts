@@ -111,7 +111,7 @@ export class Tail {
 const pieceBytes = 512;
 const messageBytes = 64;
 
-function memoryOf({ messages }: Piece): number {
+export function memoryOf({ messages }: Piece): number {
   return messages.byteLength + messages.length * messageBytes + pieceBytes;
 }
 

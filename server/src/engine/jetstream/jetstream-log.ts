@@ -40,6 +40,7 @@ import { selectsExactly } from "./names.ts";
 import { OrderedConsumer } from "./ordered-consumer.ts";
 import { PageReader } from "./page-reader.ts";
 import { Removals } from "./removals.ts";
+import { SharedPages } from "./shared-pages.ts";
 import { Sweeper } from "./sweeper.ts";
 
 export interface JetStreamLogParts {
@@ -84,6 +85,7 @@ export class JetStreamLog implements Log {
   readonly #appender: Appender;
   readonly #direct: DirectReader;
   readonly #pages: PageReader;
+  readonly #shared: SharedPages;
   readonly #removal: Removal;
   readonly #sweeper: Sweeper;
   /** How far the log is known to have come, as it is stored. */
@@ -147,6 +149,7 @@ export class JetStreamLog implements Log {
       stored: (newest) => incarnation.reach(newest),
     });
     this.#direct = new DirectReader(cluster, clock, stream);
+    this.#shared = new SharedPages(clock);
     this.#pages = new PageReader({ stream, direct: this.#direct, removals, incarnation });
     this.#removal = new Removal({ namespace, clock, logger, released: () => void this.#sweep() });
     this.#sweeper = new Sweeper({
@@ -171,7 +174,11 @@ export class JetStreamLog implements Log {
 
   async read(pattern: Pattern, after: Offset, budget: Budget): Promise<Page> {
     this.#incarnation.check();
-    return this.#pages.read(pattern, after, budget);
+    const shared = this.#shared.find(pattern, after, budget);
+    if (shared !== undefined) return shared;
+    const page = await this.#pages.read(pattern, after, budget);
+    this.#shared.add(pattern, after, page);
+    return page;
   }
 
   async *follow(after: Offset, signal: AbortSignal): AsyncGenerator<Batch> {
@@ -322,6 +329,7 @@ export class JetStreamLog implements Log {
     if (this.#closed) return;
     try {
       await this.#sweeper.sweep();
+      this.#shared.clear();
     } catch (error) {
       this.#parts.logger.warn("log.removal-failed", { namespace: this.#parts.policy.namespace, error });
     }
