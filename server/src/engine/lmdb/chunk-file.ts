@@ -155,7 +155,7 @@ export class ChunkFile {
 
   /** Takes away what is after the last chunk, once nothing more is appended. */
   async trim(): Promise<void> {
-    if (this.#size > this.#end) await this.#shorten(this.#end);
+    if (this.#size > this.#end || this.#looseEnd !== "none") await this.#shorten(this.#end);
   }
 
   /** Takes the end off, from the first chunk after an offset on, and keeps its bytes in another file beside this one. */
