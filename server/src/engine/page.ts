@@ -23,8 +23,8 @@ export function* joinHoles(stretches: Iterable<Stretch>): Generator<Stretch> {
       joined = 0;
     }
     hole = isHole ? stretch : undefined;
-    joined++;
-    if (!isHole) yield stretch;
+    if (isHole) joined++;
+    else yield stretch;
   }
   if (hole !== undefined) yield hole;
 }

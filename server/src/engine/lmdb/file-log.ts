@@ -142,9 +142,8 @@ export class FileLog implements Log {
 
   follow(after: Offset, signal: AbortSignal): AsyncIterable<Batch> {
     const everything = () => true;
-    const readAll = async (from: Offset, budget: Budget) => {
-      return collectPage(this.#segments.stretches("everything", from), everything, from, budget);
-    };
+    const readAll = async (from: Offset, budget: Budget) =>
+      collectPage(this.#segments.stretches("everything", from), everything, from, budget);
     return followTail(readAll, this.#tail, after, signal);
   }
 
