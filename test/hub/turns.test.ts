@@ -77,6 +77,64 @@ describe("turns", () => {
     expect(backlogs.taken.filter((name) => name === "limited").length).toBeGreaterThan(1);
   });
 
+  it("are taken in slices, between which everything else has its turn", async () => {
+    const clock = new VirtualClock();
+    const backlogs = new Backlogs(clock);
+    const slices: number[] = [];
+    const look = () => {
+      slices.push(backlogs.taken.length);
+      if (backlogs.turns.waiting > 0) clock.soon(look);
+    };
+    clock.soon(look);
+    for (let i = 0; i < 10; i++) backlogs.add(`${i}`, 10, free());
+    await backlogs.end();
+    await settled();
+    expect(slices.at(-1)).toBe(100);
+    const steps = slices.map((taken, i) => taken - (slices[i - 1] ?? 0));
+    expect(Math.max(...steps)).toBe(16);
+  });
+
+  it("end a slice after a step that took long", async () => {
+    const clock = new VirtualClock();
+    const backlogs = new Backlogs(clock);
+    let between = 0;
+    const look = () => {
+      between++;
+      if (backlogs.turns.waiting > 0) clock.soon(look);
+    };
+    clock.soon(look);
+    backlogs.add("slow", 10, free(), () => void clock.advance(2));
+    await backlogs.end();
+    await settled();
+    expect(between).toBeGreaterThanOrEqual(10);
+  });
+
+  it("may be asked for again while a slice is over", async () => {
+    const clock = new VirtualClock();
+    const backlogs = new Backlogs(clock);
+    const lane = free();
+    backlogs.add("before", 16, lane);
+    // The seventeenth waits for the next slice, and is asked for once more, as by a client that acknowledges.
+    let steps = 0;
+    const last: Steps = {
+      step: async () => {
+        steps++;
+        return false;
+      },
+    };
+    while (backlogs.taken.length < 16) await Promise.resolve();
+    for (let i = 0; i < 10; i++) {
+      backlogs.turns.ask(last, lane);
+      await Promise.resolve();
+    }
+    await backlogs.end();
+    await settled();
+    expect(steps).toBe(1);
+    backlogs.add("after", 1, lane);
+    await backlogs.end();
+    expect(backlogs.taken.at(-1)).toBe("after");
+  });
+
   it("are asked for twice and taken once", async () => {
     const backlogs = new Backlogs(new VirtualClock());
     // Whoever asks first is served at once.

@@ -1,6 +1,6 @@
 /**
  * Lets many catch-ups share the hub: each takes one step, a page, and goes to the back of its user's queue; the users take
- * turns, and between two steps everything else has its turn. So a backlog of millions delays nobody who is live, and a
+ * turns, and after a slice of steps everything else has its turn. So a backlog of millions delays nobody who is live, and a
  * user with a thousand backlogs delays another no more than one with one. Whoever has read as much as may be in a second
  * waits; the log is still there afterwards.
  */
@@ -44,8 +44,37 @@ class Queue {
   }
 }
 
+/** What a slice is at most: most steps find little or nothing to send, and each turn of the event loop costs as much as one. */
+const sliceMax = { ms: 1, steps: 16 } as const;
+
+/** The steps of one turn of the event loop. */
+class Slice {
+  readonly #clock: Clock;
+  #steps = 0;
+  #begun = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get isSpent(): boolean {
+    if (this.#steps === 0) return false;
+    return this.#steps >= sliceMax.steps || this.#clock.monotonic() - this.#begun >= sliceMax.ms;
+  }
+
+  /** One more step is taken; the first begins a slice. */
+  take(): void {
+    if (this.#steps++ > 0) return;
+    this.#begun = this.#clock.monotonic();
+    this.#clock.soon(() => {
+      this.#steps = 0;
+    });
+  }
+}
+
 export class Turns {
   readonly #clock: Clock;
+  readonly #slice: Slice;
   readonly #queues = new Map<Lane, Queue>();
   /** The lanes that may take a step, in the order in which they do. */
   readonly #ready = new Set<Lane>();
@@ -54,6 +83,7 @@ export class Turns {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#slice = new Slice(clock);
   }
 
   /** How many wait for their turn. */
@@ -83,14 +113,15 @@ export class Turns {
     this.#running = true;
     // A Set gives what is added while it is walked its turn at the end.
     for (const lane of this.#ready) {
+      if (this.#slice.isSpent) await new Promise<void>((resolve) => this.#clock.soon(resolve));
       this.#ready.delete(lane);
       const restMs = lane.replayWaitMs();
       if (restMs > 0) {
         this.#rest(lane, restMs);
         continue;
       }
+      this.#slice.take();
       await this.#step(lane);
-      await new Promise<void>((resolve) => this.#clock.soon(resolve));
     }
     this.#running = false;
   }
