@@ -73,6 +73,24 @@ describe("after hello", () => {
     ]);
   });
 
+  it("nobody need look before it is due (P-13, P-14)", () => {
+    const ms = fc.integer({ min: 1, max: 500 });
+    const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), fc.boolean()), { minLength: 50 });
+    fc.assert(
+      fc.property(ms, ms, steps, (intervalMs, graceMs, all) => {
+        const [always, due] = [new Heartbeat(0, 1, graceMs), new Heartbeat(0, 1, graceMs)];
+        for (const heartbeat of [always, due]) heartbeat.greeted(0, intervalMs);
+        let now = 0;
+        for (const [step, answers] of all) {
+          now += step;
+          const beat = always.beat(now);
+          expect(due.isDue(now) ? due.beat(now) : "nothing").toBe(beat);
+          if (answers) for (const heartbeat of [always, due]) heartbeat.heard();
+        }
+      }),
+    );
+  });
+
   it("whoever answers every ping in time is never given up, and whoever never does always is (P-14)", () => {
     const times = fc.tuple(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 500 }));
     fc.assert(

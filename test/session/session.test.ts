@@ -1,5 +1,5 @@
 /** Sessions over a hub in memory: what needs a log that hesitates or fails, or a connection that is lost just then. */
-import { dogearError, type Epoch, type Offset } from "@dogear/shared";
+import { defaultLimits, dogearError, type Epoch, type Offset } from "@dogear/shared";
 import { describe, expect, it } from "vitest";
 import type { Log } from "../../server/src/engine/engine.ts";
 import { memoryHub, settled, VirtualClock } from "../hub/support.ts";
@@ -98,6 +98,39 @@ describe("drafts on their way", () => {
     for (const log of logs) await log.release();
     expect(client.all("published")).toHaveLength(1);
     expect(client.socket.paused).toBe(false);
+  });
+
+  it("that a slow disk holds up until a ping's grace is nearly over leave time to read its answer (P-14, P-17)", async () => {
+    const clock = new VirtualClock();
+    const { hub, logs } = await memoryHub(clock);
+    for (const log of logs) log.holding = true;
+    const { heartbeatMs, heartbeatGraceMs } = defaultLimits;
+    const client = await Client.greet(hub, clock, {}, { draftBytesMax: 1 });
+    await client.say(publish(1));
+    await clock.advance(heartbeatMs + heartbeatGraceMs - 10);
+    expect(client.all("ping")).toHaveLength(1);
+    for (const log of logs) await log.release();
+    expect(client.socket.paused).toBe(false);
+    await clock.advance(1_000);
+    expect(client.socket.closedWith).toBeUndefined();
+    await clock.advance(heartbeatMs + heartbeatGraceMs);
+    expect(client.all("error")).toMatchObject([{ code: "heartbeat-timeout" }]);
+  });
+});
+
+describe("a client that comes back", () => {
+  it("is answered in one frame, also where others have published since (P-6, P-36)", async () => {
+    const clock = new VirtualClock();
+    const { hub } = await memoryHub(clock);
+    const publisher = await Client.greet(hub, clock);
+    await publisher.say(publish(1), publish(2));
+    const client = new Client(hub, clock);
+    const from = { epoch: publisher.all("published")[0]?.epoch, offset: 1 };
+    const hello = { is: "hello", protocol: 1 };
+    await client.say(hello, { is: "subscribe", subscription: 1, pattern: "other", from });
+    expect(client.socket.heard.map(({ is }) => is)).toEqual(["welcome", "subscribed", "messages", "caught-up"]);
+    expect(client.all("messages")).toMatchObject([{ subscription: 1, after: 1, through: 2, messages: [] }]);
+    expect(client.socket.sentFrames).toBe(1);
   });
 });
 

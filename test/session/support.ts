@@ -17,6 +17,7 @@ import { chance } from "../support/clock.ts";
 export class FakeSocket implements Socket {
   /** Everything that was sent, in order. */
   readonly heard: HubEnvelope[] = [];
+  sentFrames = 0;
   sentBytes = 0;
   bufferedBytes = 0;
   receivedBytes = 0;
@@ -27,6 +28,7 @@ export class FakeSocket implements Socket {
 
   send(pieces: Frame): void {
     const frame = Buffer.concat(pieces);
+    this.sentFrames++;
     this.sentBytes += frame.length;
     if (!this.reading) this.bufferedBytes += frame.length;
     const header = [2, 4, 10][Math.max(0, (frame[1] as number) - 125)] as number;

@@ -53,6 +53,14 @@ test("a frame in pieces leaves in one system call, and nothing comes between the
   expect(calls).toEqual([["a", "b", "c", "d"]]);
 });
 
+test("a frame that another follows leaves in one system call with it", async () => {
+  socket.send([Buffer.from("a")], true);
+  expect(calls).toEqual([]);
+  send("b");
+  await nextTurn();
+  expect(calls).toEqual([["a", "b"]]);
+});
+
 test("each turn begins anew", async () => {
   send("a", "b");
   await nextTurn();

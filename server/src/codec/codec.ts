@@ -1,5 +1,5 @@
 /** The hub's half of a codec: reads what clients say without touching payloads, writes what the hub says. */
-import type { Channel, ClientEnvelope, ErrorCode, HubEnvelope, Limits, Pattern, Publish } from "@dogear/shared";
+import type { Channel, ClientEnvelope, ErrorCode, HubEnvelope, Limits, Offset, Pattern, Publish } from "@dogear/shared";
 import type { Batch } from "../engine/engine.ts";
 
 /** What one envelope turned out to be. */
@@ -57,12 +57,23 @@ export function frameBytes(frame: Frame): number {
   return bytes;
 }
 
+/** An envelope that is small, and joined with others. Messages come in frames of their own; that there are none up to an offset is said. */
+export type Said =
+  | Exclude<HubEnvelope, { is: "messages" }>
+  | {
+      readonly is: "messages";
+      readonly subscription: number;
+      readonly after: Offset;
+      readonly through: Offset;
+      readonly messages: readonly [];
+    };
+
 export interface HubCodec {
   readonly subprotocol: string;
   /** The envelopes of one WebSocket message, each looked at when it is taken. Throws Malformed. */
   decode(message: Buffer, binary: boolean): Iterable<Incoming>;
-  /** Writes one envelope, to be joined with others by `join`. `messages` are not for this. */
-  encode(envelope: Exclude<HubEnvelope, { is: "messages" }>): string;
+  /** Writes one envelope, to be joined with others by `join`. */
+  encode(envelope: Said): string;
   join(encoded: readonly string[]): Frame;
   /** What every live subscription to a pattern is sent. */
   live(pattern: Pattern, batch: Batch): Frame;

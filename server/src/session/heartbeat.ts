@@ -29,11 +29,16 @@ export class Heartbeat {
     this.#heard = true;
   }
 
+  /** Whether `beat` may find anything to do. Most of the time it does not, and nobody need look whether something arrived. */
+  isDue(now: number): boolean {
+    return now >= this.#due || (this.#awaiting && now >= this.#nextPing);
+  }
+
   beat(now: number): Beat {
     if (this.#intervalMs === undefined) return now < this.#due ? "nothing" : "hello-timeout";
     if (this.#awaiting && this.#heard) {
       this.#awaiting = false;
-      this.#due += this.#intervalMs - this.#graceMs;
+      this.#due = this.#nextPing;
     }
     if (now < this.#due) return "nothing";
     if (this.#awaiting) return "heartbeat-timeout";
@@ -41,5 +46,10 @@ export class Heartbeat {
     this.#heard = false;
     this.#due = now + this.#graceMs;
     return "ping";
+  }
+
+  /** While an answer is awaited. */
+  get #nextPing(): number {
+    return this.#due - this.#graceMs + (this.#intervalMs ?? 0);
   }
 }

@@ -5,8 +5,7 @@
  * The outbox bounds what waits for a slow reader: above `bytesMax` it is full, and those who send messages must wait
  * for `drained` and read from the log again.
  */
-import type { HubEnvelope } from "@dogear/shared";
-import { type Frame, frameBytes, type HubCodec } from "../codec/codec.ts";
+import { type Frame, frameBytes, type HubCodec, type Said } from "../codec/codec.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Socket } from "./socket.ts";
 
@@ -39,28 +38,32 @@ export class Outbox {
     return this.#socket.bufferedBytes >= 2 * this.#bytesMax;
   }
 
-  /** Sends an envelope at the end of this turn, or before the next frame. */
-  say(envelope: Exclude<HubEnvelope, { is: "messages" }>): void {
-    if (this.#encoded.length === 0) queueMicrotask(() => this.flush());
+  /** Sends an envelope once nothing more follows from what was heard, or before the next frame. */
+  say(envelope: Said): void {
+    // After all microtasks: what a hello and a subscribe in one message are answered takes several steps, and one write.
+    if (this.#encoded.length === 0) process.nextTick(() => this.flush());
     this.#encoded.push(this.#codec.encode(envelope));
   }
 
-  /** Sends a frame with so many messages in it. */
+  /** Sends a frame with so many messages in it, together with what was said before. */
   send(frame: Frame, messages: number): void {
-    this.flush();
+    if (this.#encoded.length > 0) this.#write(this.#takeSaid(), true);
     this.#write(frame);
     this.#metrics.delivered(messages, frameBytes(frame));
   }
 
   flush(): void {
-    if (this.#encoded.length === 0) return;
-    const encoded = this.#encoded;
-    this.#encoded = [];
-    this.#write(this.#codec.join(encoded));
+    if (this.#encoded.length > 0) this.#write(this.#takeSaid());
   }
 
-  #write(frame: Frame): void {
-    this.#socket.send(frame);
+  #takeSaid(): Frame {
+    const encoded = this.#encoded;
+    this.#encoded = [];
+    return this.#codec.join(encoded);
+  }
+
+  #write(frame: Frame, isFollowed = false): void {
+    this.#socket.send(frame, isFollowed);
     this.#metrics.sent(frameBytes(frame));
     const { full } = this;
     if (full && !this.#wasFull) this.#metrics.limitHit("outboxBytesMax");

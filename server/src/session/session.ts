@@ -10,7 +10,6 @@ import {
   type DogearError,
   dogearError,
   type ErrorCode,
-  type HubEnvelope,
   type Limits,
   type Pattern,
   type SessionReport,
@@ -18,7 +17,7 @@ import {
 } from "@dogear/shared";
 import type { Right } from "../access/capabilities.ts";
 import type { Principal } from "../access/principal.ts";
-import { type HubCodec, type Incoming, type LeasedText, Malformed, type Mistake } from "../codec/codec.ts";
+import { type HubCodec, type Incoming, type LeasedText, Malformed, type Mistake, type Said } from "../codec/codec.ts";
 import type { Batch } from "../engine/engine.ts";
 import type { LiveBatch } from "../hub/feed.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -100,6 +99,8 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
     this.outbox = new Outbox(socket, codec, limits.outboxBytesMax, metrics);
     this.drafts = new Drafts(parts, (answers) => {
       for (const answer of inFew(answers)) this.say(answer);
+      // Before the next commit is prepared: whoever publishes all it can waits for these.
+      queueMicrotask(() => this.outbox.flush());
       this.pace();
     });
     this.heartbeat = new Heartbeat(clock.monotonic(), limits.helloTimeoutMs, limits.heartbeatGraceMs);
@@ -180,15 +181,16 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
   }
 
   beat(now: number): void {
+    const { identity } = this;
+    if (identity !== undefined && this.parts.hub.access.hasExpired(identity.principal)) {
+      return this.close("token-expired");
+    }
+    if (!this.heartbeat.isDue(now)) return;
     const { receivedBytes } = this.#socket;
     // A client is not silent while it is the hub that does not listen; one that does not read its answers is.
     const deaf = this.#paused && !this.outbox.overfull;
     if (deaf || receivedBytes !== this.#receivedBytes) this.heartbeat.heard();
     this.#receivedBytes = receivedBytes;
-    const { identity } = this;
-    if (identity !== undefined && this.parts.hub.access.hasExpired(identity.principal)) {
-      return this.close("token-expired");
-    }
     const beat = this.heartbeat.beat(now);
     if (beat === "hello-timeout" || beat === "heartbeat-timeout") return this.close(beat);
     if (beat !== "ping") return;
@@ -196,7 +198,7 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
     this.say({ is: "ping" });
   }
 
-  say(envelope: Exclude<HubEnvelope, { is: "messages" }>): void {
+  say(envelope: Said): void {
     if (!this.#closed) this.outbox.say(envelope);
   }
 
@@ -208,7 +210,9 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
   }
 
   sendPrivate(subscription: number, batch: Batch): void {
-    this.outbox.send(this.#codec.private(subscription, batch), batch.messages.length);
+    const { after, through, messages } = batch;
+    if (messages.length === 0) return this.say({ is: "messages", subscription, after, through, messages: [] });
+    this.outbox.send(this.#codec.private(subscription, batch), messages.length);
   }
 
   sendLeased(member: number, leased: readonly LeasedText[]): void {
@@ -306,8 +310,10 @@ export class Session implements SubscriptionSession, MemberSession, PublishingSe
     if (blocked === this.#paused || this.#closed) return;
     this.#paused = blocked;
     if (full) this.parts.hub.hit("draftBytesMax");
-    if (blocked) this.#socket.pause();
-    else this.#socket.resume();
+    if (blocked) return this.#socket.pause();
+    // What it said meanwhile is about to be read.
+    this.heartbeat.heard();
+    this.#socket.resume();
   }
 
   /** Handles envelopes until the session closes; what follows a hello waits for its answer. */

@@ -2,8 +2,8 @@
 import type { Frame } from "../codec/codec.ts";
 
 export interface Socket {
-  /** Writes a frame, which is never changed afterwards. */
-  send(frame: Frame): void;
+  /** Writes a frame, which is never changed afterwards. One that another follows at once leaves together with it. */
+  send(frame: Frame, isFollowed?: boolean): void;
   /** Bytes that were sent but have not left yet. */
   readonly bufferedBytes: number;
   /** Bytes that have arrived so far, also those of a message that is not complete. */

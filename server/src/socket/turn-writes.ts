@@ -13,7 +13,7 @@ export class TurnWrites {
   enter(): number {
     if (!this.#isUnderWay) {
       this.#isUnderWay = true;
-      queueMicrotask(() => this.#end());
+      process.nextTick(() => this.#end());
     }
     return this.#turn;
   }

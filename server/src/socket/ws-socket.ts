@@ -37,7 +37,7 @@ export class WsSocket implements Socket {
     return this.#stream.bytesRead;
   }
 
-  send(frame: Frame): void {
+  send(frame: Frame, isFollowed = false): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return;
     const turn = this.#writes.enter();
     const isFirst = turn !== this.#turn;
@@ -46,7 +46,7 @@ export class WsSocket implements Socket {
       this.#isHeld = false;
     }
     // Pieces leave together.
-    if (!this.#isHeld && (!isFirst || frame.length > 1)) {
+    if (!this.#isHeld && (!isFirst || isFollowed || frame.length > 1)) {
       this.#isHeld = true;
       this.#writes.hold(this.#stream);
     }
