@@ -91,6 +91,7 @@ export class Load {
   readonly #pids: readonly number[];
   readonly #cpu: number;
   readonly #own = process.cpuUsage();
+  readonly #stolen: number = stolenSeconds();
   readonly #start: number = performance.now();
   readonly #lag = monitorEventLoopDelay({ resolution: lagResolutionMs });
 
@@ -113,6 +114,7 @@ export class Load {
       "server MB": { value: resident / 2 ** 20, unit: "MB" },
       [generatorCpu]: { value: ((own.user + own.system) / 1_000 / elapsedMs) * 100, unit: "%" },
       "generator lag p99 ms": { value: Math.max(0, this.#lag.percentile(99) / 1e6 - lagResolutionMs), unit: "ms" },
+      "taken by the host ms/s": { value: (stolenSeconds() - this.#stolen) / (elapsedMs / 1e6), unit: "ms/s" },
     };
   }
 
@@ -164,9 +166,16 @@ function entriesOf(folder: string): readonly Dirent[] {
   }
 }
 
+const ticksPerSecond = 100;
+
 /** CPU time a process has used, in seconds. */
 export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  const ticksPerSecond = 100;
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+/** How long all cores together had something to do and were not let by the host that this machine is a guest of, in seconds. */
+function stolenSeconds(): number {
+  const [all = ""] = readFileSync("/proc/stat", "utf8").split("\n", 1);
+  return Number(all.trim().split(/\s+/)[8] ?? 0) / ticksPerSecond;
 }

@@ -1,5 +1,5 @@
 /** Members of a group, each message settled. */
-import { Load, seconds } from "../measure.ts";
+import { measured } from "../measure.ts";
 import { Once } from "../sequence.ts";
 import type { Worker } from "../system.ts";
 import { fill, type Stage, Void, type Workload } from "./workload.ts";
@@ -20,23 +20,24 @@ export const groups = (members: number): Workload => ({
     const count = await fill(stage, channel, bytes, stage.size(waiting), fillSeconds);
     const firstClaim = await firstClaimMs(stage);
     const once = new Once();
-    const load = new Load(stage.running.pids);
-    const begun = performance.now();
-    const workers = await Promise.all(
-      Array.from({ length: members }, (_, i) => start(stage, `worker-${i}`, "bench", window, once)),
-    );
+    const workers: Worker[] = [];
+    const begin = async (_: unknown, i: number) => {
+      workers.push(await start(stage, `worker-${i}`, "bench", window, once));
+    };
     const settled = () => workers.reduce((sum, worker) => sum + worker.settled, 0);
-    // What a slow system has stored may all be settled before the last member has begun.
-    while (performance.now() - begun < measureS * 1_000 && settled() < 0.98 * count) await seconds(0.01);
-    const messages = settled();
-    const perSecond = (messages / (performance.now() - begun)) * 1_000;
-    const beside = load.end(messages);
+    // What a slow system has stored may all be settled before the last member has begun: it is measured from the start.
+    const warmUpS = count < stage.size(waiting) ? 0 : 1;
+    const done = () => settled() >= 0.98 * count;
+    const [{ perSecond, load }] = await Promise.all([
+      measured(stage.running.pids, settled, [warmUpS, measureS], done),
+      ...Array.from({ length: members }, begin),
+    ]);
     const fault = once.fault ?? workers.find((worker) => worker.fault !== undefined)?.fault;
     for (const worker of workers) worker.close();
     if (fault !== undefined) throw new Void(fault);
     return {
       "messages/s": { value: perSecond, unit: "messages/s" },
-      ...beside,
+      ...load,
       "first claim ms": { value: firstClaim, unit: "ms" },
     };
   },
