@@ -114,7 +114,7 @@ describe("turns", () => {
     const backlogs = new Backlogs(clock);
     const lane = free();
     backlogs.add("before", 16, lane);
-    // The seventeenth waits for the next slice, and is asked for once more, as by a client that acknowledges.
+    // The seventeenth step waits for the next slice, and is asked for once more, as by a client that acknowledges.
     let steps = 0;
     const last: Steps = {
       step: async () => {
@@ -122,7 +122,9 @@ describe("turns", () => {
         return false;
       },
     };
-    while (backlogs.taken.length < 16) await Promise.resolve();
+    // Bounded, as nothing else has its turn between microtasks.
+    for (let i = 0; i < 1_000 && backlogs.taken.length < 16; i++) await Promise.resolve();
+    expect(backlogs.taken).toHaveLength(16);
     for (let i = 0; i < 10; i++) {
       backlogs.turns.ask(last, lane);
       await Promise.resolve();
