@@ -71,7 +71,7 @@ it("a file is taken or refused, whatever its bytes are, and its mistakes tell no
 });
 
 it("so are variables of the environment", async () => {
-  const value = fc.oneof(mutatedText(configurations), oddValue.map(String), fc.string());
+  const value = fc.oneof(mutatedText(configurations), oddValue.map(fc.stringify), fc.string());
   const variable = fc.oneof(
     fc.constantFrom(...variables.keys()),
     fc.string().map((name) => `DOGEAR_${name}`),
