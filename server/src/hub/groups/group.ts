@@ -310,22 +310,7 @@ export class Group implements Workplace {
       });
     }
     this.#letGo();
-    const confirmations = this.#confirmations;
-    this.#confirmations = [];
-    try {
-      await this.#deliver(shift, grants);
-    } catch (error) {
-      leases.revoke(grants);
-      this.#confirmations.unshift(...confirmations);
-      throw error;
-    }
-    for (const confirm of confirmations) confirm(true);
-  }
-
-  /** Stores what was decided, then sends what was leased. */
-  async #deliver(shift: Shift, grants: readonly Grant[]): Promise<void> {
-    const items = grants.map(({ item }) => item);
-    const [texts] = await Promise.all([shift.intake.texts.take(items), this.#ledger.flush()]);
+    const texts = await this.#store(shift, grants);
     // Since it was reset nobody holds what was leased before.
     if (shift.isOver) return;
     dispatch(grants, texts, {
@@ -334,6 +319,23 @@ export class Group implements Workplace {
       now: this.#parts.clock.monotonic(),
       vanished: (item) => shift.vanished(item),
     });
+  }
+
+  /** Stores what was decided, and tells those who wait for that. Returns the texts of what is leased. */
+  async #store(shift: Shift, grants: readonly Grant[]): Promise<ReadonlyMap<Offset, Buffer>> {
+    const items = grants.map(({ item }) => item);
+    const confirmations = this.#confirmations.splice(0);
+    let texts: ReadonlyMap<Offset, Buffer>;
+    try {
+      [texts] = await Promise.all([shift.intake.texts.take(items), this.#ledger.flush()]);
+    } catch (error) {
+      shift.leases.revoke(grants);
+      this.#confirmations.unshift(...confirmations);
+      throw error;
+    }
+    // Before anything is sent: what a member settled and what it is leased next leave in one write.
+    for (const confirm of confirmations) confirm(true);
+    return texts;
   }
 
   /** Lets those go that leave, and hold nothing any more or have gone already. */
