@@ -6,7 +6,7 @@
 import type { Dogear, DogearError, PublishOptions, Worker } from "@dogear/client";
 import { connect } from "@dogear/client";
 import { admin } from "@dogear/client/admin";
-import type { Offset, Pattern } from "@dogear/shared";
+import type { GroupReport, Offset, Pattern } from "@dogear/shared";
 import { check } from "../checker/checker.ts";
 import type { Happened, HistoryEvent } from "../checker/history.ts";
 import type { Violation } from "../checker/violation.ts";
@@ -66,16 +66,18 @@ export class Clients {
   /** Resolves when the group has settled everything. */
   async settled(): Promise<void> {
     const operator = admin(this.#publisher);
+    let seen: GroupReport | undefined;
     const isSettled = async () => {
       try {
-        return (await operator.group(crew.group)).lag.messages === 0;
+        seen = await operator.group(crew.group);
+        return seen.lag.messages === 0;
       } catch (error) {
         // Its worker, which begins it, may come later than everybody else.
         if ((error as DogearError).code !== "unknown-group") throw error;
         return false;
       }
     };
-    await until(isSettled, "a group that has settled everything");
+    await until(isSettled, () => `a group that has settled everything, but ${JSON.stringify(seen)},`);
   }
 
   /** Publishes the end, and resolves when everybody has everything. */

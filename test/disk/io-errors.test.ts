@@ -41,11 +41,14 @@ interface Run {
 test.skipIf(library === undefined)(
   "every call of a hub to its disk may fail without costing what was confirmed (G1, G2, G4, G9, G13)",
   async () => {
-    onTestFailed(() => console.error(`Repeat it with DISK_SEED=${seed}`));
+    // Which call it is differs from run to run, and so does what it meets.
+    let last: string | undefined;
+    onTestFailed(() => console.error(`Repeat it with DISK_SEED=${seed}, the last failure with DISK_FAULT=${last}`));
     const whole = await run(undefined);
     expect(whole).toMatchObject({ fault: undefined, exit: undefined, violations: "" });
     let met = 0;
     for (const fault of faults(whole.calls.length)) {
+      last = fault;
       const failed = await run(fault);
       expect(failed.violations, fault).toBe("");
       expect(complaint(failed), `${fault}, ${failed.fault?.name} of ${failed.fault?.path}`).toBe("");

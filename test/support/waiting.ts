@@ -77,14 +77,20 @@ export async function eventually(holds: () => boolean): Promise<void> {
 /** How often it is looked whether something has come that nobody tells of. */
 const lookEveryMs = 25;
 
-/** Resolves with the first answer that is not nothing, and not "no". */
-export async function until<T>(look: () => Promise<T>, what: string, withinMs = 3 * waitMs): Promise<NonNullable<T>> {
-  const failure = new Error(`Not ${what} within ${withinMs} ms.`);
+/** Resolves with the first answer that is not nothing, and not "no". Where there is none, `what` says what there is instead. */
+export async function until<T>(
+  look: () => Promise<T>,
+  what: string | (() => string),
+  withinMs = 3 * waitMs,
+): Promise<NonNullable<T>> {
+  // Made here, so that its stack leads to the test that waits.
+  const failure = new Error();
   const end = performance.now() + withinMs;
   while (performance.now() < end) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
+  failure.message = `Not ${typeof what === "string" ? what : what()} within ${withinMs} ms.`;
   throw failure;
 }

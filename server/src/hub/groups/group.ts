@@ -231,6 +231,8 @@ export class Group implements Workplace {
     }
     if (lost > 0) this.#lose(lost, { through });
     this.#ledger.touch();
+    // Those who held it, or were about to, have room.
+    this.wake();
     await this.#shift.bury();
     await this.#ledger.flush();
   }
@@ -302,7 +304,6 @@ export class Group implements Workplace {
     const shift = this.#shift;
     const { leases } = shift;
     const grants = this.#isActive() ? leases.grant(clock.now(), roundMax) : [];
-    if (this.#isActive() && (leases.canGrant || shift.intake.canRead)) this.wake();
     if (leases.dying.size > 0 && clock.monotonic() >= this.#buryAfter) {
       void shift.bury().catch((error: unknown) => {
         this.#failed(error);
@@ -313,12 +314,10 @@ export class Group implements Workplace {
     const texts = await this.#store(shift, grants);
     // Since it was reset nobody holds what was leased before.
     if (shift.isOver) return;
-    dispatch(grants, texts, {
-      ports: this.#ports,
-      leases: shift.leases,
-      now: this.#parts.clock.monotonic(),
-      vanished: (item) => shift.vanished(item),
-    });
+    const vanished = (item: Item) => shift.vanished(item);
+    dispatch(grants, texts, { ports: this.#ports, leases, now: clock.monotonic(), vanished });
+    // Also where not all of it could be sent.
+    if (this.#isActive() && (leases.canGrant || shift.intake.canRead)) this.wake();
   }
 
   /** Stores what was decided, and tells those who wait for that. Returns the texts of what is leased. */

@@ -74,6 +74,7 @@ export class Shift {
   vanished(item: Item): void {
     this.leases.discard(item);
     this.#parts.lost(1, { offset: item.offset });
+    this.#parts.wake();
   }
 
   #buried(item: Item, offset: Offset): void {
