@@ -12,8 +12,9 @@ const bytes = 256;
 const peakInFlight = 256;
 const percents = [25, 50, 75] as const;
 const sameLoad = 5_000;
-/** Programs that are compiled as they run are as fast as they become after some seconds. */
-const warmUpS = 2.5;
+/** Programs that are compiled as they run are as fast as they become after some seconds, and once more after their load has changed. */
+const warmUpS = { peak: 2.5, load: 1.5 } as const;
+const measureS = 1.5;
 
 export const latency: Workload = {
   name: "latency",
@@ -40,7 +41,7 @@ async function peak(stage: Stage): Promise<number> {
   const [{ subscriber, sequence }] = all as [Seat];
   const loop = confirms ? undefined : new Loop(publisher, peakInFlight);
   subscriber.onProgress = (_, count) => loop?.arrived(count);
-  const { perSecond } = await measured(pids, () => sequence.received, [warmUpS, 1]);
+  const { perSecond } = await measured(pids, () => sequence.received, [warmUpS.peak, 1]);
   loop?.stop();
   publisher.stop();
   await settle(stage, publisher, all, publisher.sent);
@@ -53,19 +54,23 @@ async function at(stage: Stage, name: string, perSecond: number): Promise<Result
   const channel = `bench.latency-${name.replace(/\W+/g, "-")}`;
   const all = await seats(stage, 1, () => ({ channel, from: "latest" }));
   const publisher = await client.publisher({ name: `at-${channel}`, channel: () => channel, bytes, inFlight: 0 });
-  const schedule = new Schedule(perSecond, 1.5);
+  const send = (count: number) => publisher.sendMore(count);
+  await new Schedule(perSecond, warmUpS.load).run(send);
+  const before = publisher.sent;
+  const schedule = new Schedule(perSecond, measureS, before);
   const [acknowledged, delivered] = [new Distribution(), new Distribution()];
   (all[0] as Seat).subscriber.onProgress = (first, count) => {
-    for (let number = first; number < first + count; number++) delivered.add(schedule.since(number));
+    for (let number = Math.max(first, before + 1); number < first + count; number++)
+      delivered.add(schedule.since(number));
   };
-  let confirmed = 0;
+  let confirmed = before;
   publisher.onAcknowledged = () => {
     while (confirmed < publisher.acknowledged) acknowledged.add(schedule.since(++confirmed));
   };
   const load = new Load(pids);
-  await schedule.run((count) => publisher.sendMore(count));
+  await schedule.run(send);
   await settle(stage, publisher, all, publisher.sent);
-  const beside = load.end(publisher.sent);
+  const beside = load.end(publisher.sent - before);
   close(all, publisher);
   return named(name, acknowledged, delivered, beside);
 }
