@@ -57,7 +57,11 @@ function numberOf(data: unknown): number {
   return Number.parseInt(String(data), 10);
 }
 
-function publisher(dogear: Dogear, notes: Notes, { channel, bytes, inFlight }: PublisherOptions): Publisher {
+function publisher(
+  dogear: Dogear,
+  notes: Notes,
+  { name, channel, bytes, inFlight, ids = false }: PublisherOptions,
+): Publisher {
   let stopped = false;
   /** Handed in and not yet sent. */
   let waiting = 0;
@@ -65,7 +69,11 @@ function publisher(dogear: Dogear, notes: Notes, { channel, bytes, inFlight }: P
     const data = JSON.parse(message(number, bytes)) as string;
     const content = contentOf(channel(number), data);
     notes.write({ op: "publish", kind: "invoke", ...content });
-    const { epoch, offset, durability } = await dogear.publish(content.channel, data);
+    const { epoch, offset, durability } = await dogear.publish(
+      content.channel,
+      data,
+      ids ? { id: `${name}-${number}` } : {},
+    );
     notes.write({ op: "publish", kind: "ok", draft: content.draft, epoch, offset, durability });
     publisher.acknowledged++;
     publisher.onAcknowledged();

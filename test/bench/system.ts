@@ -37,6 +37,8 @@ export type Durability = "nothing" | "memory" | "process" | "flushed" | "replica
 export type Capability =
   /** It confirms each publish. */
   | "acknowledges"
+  /** It stores no second message under an id that it has seen in the last two minutes. */
+  | "ids"
   /** It keeps channels apart, also several on one connection. */
   | "channels"
   /** It selects channels by pattern: `*` is one level, a final `>` is one or more. */
@@ -99,6 +101,8 @@ export interface PublisherOptions {
   readonly bytes: number;
   /** How many it keeps unacknowledged by itself; 0 sends only what `sendMore` says. */
   readonly inFlight: number;
+  /** Each message has an id, which no other has. Only where there are `ids`. */
+  readonly ids?: boolean;
 }
 
 export interface Publisher {

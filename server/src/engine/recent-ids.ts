@@ -2,12 +2,23 @@
 import type { Offset } from "@dogear/shared";
 
 interface Seen {
+  readonly id: string;
   readonly offset: Offset;
   readonly time: number;
+  /** What was seen after it. */
+  next: Seen | undefined;
 }
 
 export class RecentIds {
+  /** By id, each as it was seen last. */
   readonly #seen = new Map<string, Seen>();
+  /**
+   * The ends of a chain of all of them, in the order in which they were seen. The map has the same order, but whoever asks
+   * it for its first entry waits while it passes over all that were deleted before, as many as remain.
+   */
+  #oldest: Seen | undefined;
+  #newest: Seen | undefined;
+  #length = 0;
   readonly #windowMs: number;
   readonly #idsMax: number;
 
@@ -24,18 +35,26 @@ export class RecentIds {
 
   /** Whether an id that is not known, of a message at this offset, was forgotten because there are too many. */
   outgrown(offset: Offset): boolean {
-    if (this.#seen.size < this.#idsMax) return false;
-    const [oldest] = this.#seen.values();
-    return oldest !== undefined && offset < oldest.offset;
+    return this.#length >= this.#idsMax && this.#oldest !== undefined && offset < this.#oldest.offset;
   }
 
   record(id: string, offset: Offset, time: number): void {
-    // Deleted first so that the map stays ordered by time, and forgetting stops at the first that is young enough.
-    this.#seen.delete(id);
-    this.#seen.set(id, { offset, time });
-    for (const [old, { time: since }] of this.#seen) {
-      if (since > time - this.#windowMs && this.#seen.size <= this.#idsMax) return;
-      this.#seen.delete(old);
+    const seen: Seen = { id, offset, time, next: undefined };
+    this.#seen.set(id, seen);
+    if (this.#newest === undefined) this.#oldest = seen;
+    else this.#newest.next = seen;
+    this.#newest = seen;
+    this.#length++;
+    while (this.#oldest !== undefined && (this.#oldest.time <= time - this.#windowMs || this.#length > this.#idsMax)) {
+      this.#forgetOldest(this.#oldest);
     }
+  }
+
+  #forgetOldest(oldest: Seen): void {
+    // It may have been seen again since.
+    if (this.#seen.get(oldest.id) === oldest) this.#seen.delete(oldest.id);
+    this.#oldest = oldest.next;
+    if (this.#oldest === undefined) this.#newest = undefined;
+    this.#length--;
   }
 }

@@ -57,12 +57,13 @@ class DogearPublisher implements Publisher {
 
   sendMore(count: number): void {
     if (this.#stopped) return;
-    const { channel, bytes } = this.#options;
+    const { name, channel, bytes, ids = false } = this.#options;
     let drafts: string[] = [];
     for (let i = 0; i < count; i++) {
       const number = ++this.sent;
       const data = message(number, bytes);
-      drafts.push(`{"is":"publish","number":${number},"channel":"${channel(number)}","data":${data}}`);
+      const id = ids ? `,"id":"${name}-${number}"` : "";
+      drafts.push(`{"is":"publish","number":${number},"channel":"${channel(number)}"${id},"data":${data}}`);
       if (drafts.length < draftsPerFrame && i < count - 1) continue;
       this.#socket.send(`[${drafts.join(",")}]`);
       drafts = [];

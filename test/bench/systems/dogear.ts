@@ -9,7 +9,7 @@ import { worker } from "./dogear-worker.ts";
 import { natsAbsence, startNats } from "./nats-server.ts";
 import { node, versionOf } from "./process.ts";
 
-const can = ["acknowledges", "channels", "wildcards", "replays", "resumes", "groups", "cursors"] as const;
+const can = ["acknowledges", "ids", "channels", "wildcards", "replays", "resumes", "groups", "cursors"] as const;
 
 export const dogear: System = {
   name: "dogear",

@@ -23,7 +23,7 @@ function system(name: "jetstream" | "jetstream-always", syncInterval: "2m" | "al
     name,
     settings: `one nats-server, stream in a file, sync_interval: ${syncInterval}; over its WebSocket; live by republish`,
     durability: syncInterval === "always" ? "flushed" : "process",
-    can: ["acknowledges", "channels", "wildcards", "replays", "resumes", "groups"],
+    can: ["acknowledges", "ids", "channels", "wildcards", "replays", "resumes", "groups"],
     leavesOut: { "resume-storm": "one that comes back needs a consumer, and 10,000 together are refused" },
     absence: natsAbsence,
     async start(folder) {
@@ -98,10 +98,13 @@ class JetStreamPublisher extends SocketPublisher<NatsSocket> {
   }
 
   protected transmit(first: number, count: number): void {
-    const { bytes, channel } = this.options;
+    const { name, bytes, channel, ids = false } = this.options;
     let text = "";
     for (let number = first; number < first + count; number++) {
-      text += `PUB ${stored(channel(number))} ${this.#inbox} ${bytes}\r\n${message(number, bytes)}\r\n`;
+      const to = `${stored(channel(number))} ${this.#inbox}`;
+      const headers = ids ? `NATS/1.0\r\nNats-Msg-Id: ${name}-${number}\r\n\r\n` : "";
+      const head = ids ? `HPUB ${to} ${headers.length} ${headers.length + bytes}` : `PUB ${to} ${bytes}`;
+      text += `${head}\r\n${headers}${message(number, bytes)}\r\n`;
     }
     this.socket.send(text);
   }

@@ -54,7 +54,10 @@ export const rabbitmqStream: System = {
   settings: "a stream of one member for each channel, over AMQP, prefetch of 2,000; not flushed",
   durability: "process",
   can: ["acknowledges", "channels", "replays", "resumes"],
-  leavesOut: { "many-to-many": tooMany, personal: tooMany, idle: tooMany },
+  leavesOut: {
+    ...{ "many-to-many": tooMany, personal: tooMany, idle: tooMany },
+    "fan-out-10000": "it loses connections before there are 10,000 consumers of one stream",
+  },
   absence,
   async start(folder) {
     const { url, ...started } = await rabbit(folder);
@@ -222,6 +225,8 @@ class Link {
 
   static async open(url: string, localAddress?: string): Promise<Link> {
     const connection = await connect(url, localAddress);
+    // One that is lost before it has a channel fails to get it; without somebody who listens it would end the process.
+    connection.on("error", () => {});
     return new Link(connection, await connection.createConfirmChannel());
   }
 

@@ -7,7 +7,7 @@ import { groups } from "./groups.ts";
 import { growth } from "./growth.ts";
 import { idle } from "./idle.ts";
 import { latency } from "./latency.ts";
-import { publish } from "./publish.ts";
+import { publish, publishIds } from "./publish.ts";
 import { resumeStorm } from "./resume-storm.ts";
 import { slowReader } from "./slow-reader.ts";
 import type { Workload } from "./workload.ts";
@@ -16,6 +16,7 @@ export const workloads: readonly Workload[] = [
   publish(1),
   publish(256),
   publish(4_096),
+  publishIds,
   latency,
   fanOut(10),
   fanOut(1_000),

@@ -30,7 +30,8 @@ interface Known extends LastNumber {
   readonly last: Offset;
 }
 
-const knownMax = 100_000;
+/** Producers whose numbers are kept in memory: as many at most, and as many once some were dropped. */
+const [knownMax, knownKept] = [100_000, 90_000];
 /** How many records are looked at together. */
 const forgottenAtOnce = 500;
 /** A hearing is stored where what is stored is older than this share of the memory. */
@@ -191,8 +192,11 @@ export class KnownProducers {
     this.#known.delete(producer);
     this.#known.set(producer, known);
     if (this.#known.size <= knownMax) return;
-    const [oldest] = this.#known.keys();
-    this.#known.delete(oldest as string);
+    // Many at once, because the way to the first entry of a map is as long as the number of those deleted before it.
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= knownKept) break;
+      this.#known.delete(oldest);
+    }
   }
 }
 

@@ -39,6 +39,9 @@ export interface Grant {
   readonly fence: number;
 }
 
+/** Where a message was taken in from: its channel, or the dead letters. */
+type Kind = "messages" | "redriven";
+
 const ranOut = "The lease ran out.";
 
 export class Leases {
@@ -65,19 +68,19 @@ export class Leases {
   }
 
   /** How many were taken in and never stored. */
-  freshCount(kind: "messages" | "redriven"): number {
+  freshCount(kind: Kind): number {
     return this.#fresh[kind].size;
   }
 
   /** Forgets what was taken in and never stored: it can be taken in again. */
-  dropFresh(kind: "messages" | "redriven"): void {
+  dropFresh(kind: Kind): void {
     const fresh = [...this.#fresh[kind].values()];
     this.line.remove(new Set(fresh));
     for (const item of fresh) this.forget(item);
   }
 
   /** The oldest message that was taken in and never stored. */
-  firstFresh(kind: "messages" | "redriven"): Offset | undefined {
+  firstFresh(kind: Kind): Offset | undefined {
     const [first] = this.#fresh[kind].keys();
     return first;
   }
@@ -86,7 +89,7 @@ export class Leases {
   offer(item: Item): boolean {
     if (this.items.has(item.offset)) return false;
     this.items.set(item.offset, item);
-    this.#freshOf(item).set(item.offset, item);
+    this.#fresh[kindOf(item)].set(item.offset, item);
     this.line.add(item);
     return true;
   }
@@ -142,6 +145,7 @@ export class Leases {
         this.#wait(item);
       } else {
         const fence = this.#hand(item, member);
+        this.#store([item]);
         this.#deadlines.start(item, item.lease as Lease, now);
         kept.push({ item, member, fence });
       }
@@ -178,6 +182,7 @@ export class Leases {
       grants.push({ item, member, fence: this.#hand(item, member) });
       this.members.served(member);
     }
+    this.#store(grants.map(({ item }) => item));
     return grants;
   }
 
@@ -242,7 +247,7 @@ export class Leases {
     item.stage = "dying";
     item.reason = reason;
     this.dying.add(item);
-    this.#store(item);
+    this.#store([item]);
     if (this.#parts.policy.onFailure === "skip") this.line.ended(item);
   }
 
@@ -250,7 +255,7 @@ export class Leases {
   forget(item: Item): void {
     this.items.delete(item.offset);
     this.dying.delete(item);
-    this.#freshOf(item).delete(item.offset);
+    this.#fresh[kindOf(item)].delete(item.offset);
     this.line.ended(item);
     this.#parts.journal.remove(item.offset);
   }
@@ -282,10 +287,6 @@ export class Leases {
     return lost;
   }
 
-  #freshOf({ redriven }: Item): Map<Offset, Item> {
-    return redriven ? this.#fresh.redriven : this.#fresh.messages;
-  }
-
   /** The next message in line; one that has expired is given up on the way. */
   #nextItem(wallNow: number): Item | undefined {
     for (let item = this.line.take(); item !== undefined; item = this.line.take()) {
@@ -295,13 +296,13 @@ export class Leases {
     return undefined;
   }
 
+  /** Leases a message to a member, who may not hear of it before it is stored. Returns its fence. */
   #hand(item: Item, member: Member): number {
     const fence = this.#parts.nextFence();
     const { leaseMs } = this.#parts.policy;
     item.stage = "leased";
     item.lease = { fence, holder: member.id, leaseMs, until: Number.POSITIVE_INFINITY, orphaned: false };
     member.held.set(fence, item);
-    this.#store(item);
     return fence;
   }
 
@@ -339,25 +340,41 @@ export class Leases {
     item.due = now + (delayMs ?? backoffMs(policy.backoff, item.failures, random()));
     this.#delayed.push(item);
     if (policy.onFailure === "skip") this.line.ended(item);
-    this.#store(item);
+    this.#store([item]);
   }
 
   #wait(item: Item): void {
     item.stage = "waiting";
     this.line.add(item);
-    this.#store(item);
+    this.#store([item]);
   }
 
-  /** Puts a message into the journal, and those that it overtook: what the journal was told of last, is behind it. */
-  #store(item: Item): void {
-    const fresh = this.#freshOf(item);
-    if (fresh.has(item.offset)) {
-      for (const [offset, older] of fresh) {
-        if (offset > item.offset) break;
-        fresh.delete(offset);
-        this.#parts.journal.store(older);
-      }
+  /**
+   * Puts messages into the journal, and those that they overtook: what the journal was told of last, is behind them. All
+   * of a round at once, because the way to the first entry of a map is as long as the number of those deleted before it.
+   */
+  #store(items: readonly Item[]): void {
+    const { journal } = this.#parts;
+    const last = { messages: 0, redriven: 0 };
+    for (const item of items) {
+      const kind = kindOf(item);
+      if (this.#fresh[kind].has(item.offset)) last[kind] = Math.max(last[kind], item.offset);
+      else journal.store(item);
     }
-    this.#parts.journal.store(item);
+    if (last.messages > 0) this.#storeFresh("messages", last.messages);
+    if (last.redriven > 0) this.#storeFresh("redriven", last.redriven);
   }
+
+  #storeFresh(kind: Kind, through: number): void {
+    const fresh = this.#fresh[kind];
+    for (const [offset, item] of fresh) {
+      if (offset > through) break;
+      fresh.delete(offset);
+      this.#parts.journal.store(item);
+    }
+  }
+}
+
+function kindOf({ redriven }: Item): Kind {
+  return redriven ? "redriven" : "messages";
 }
