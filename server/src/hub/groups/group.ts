@@ -154,7 +154,8 @@ export class Group implements Workplace {
     if (held.length === 0) return;
     // An extension changes nothing that is stored. But an owner that stood still must find out whether it still is one.
     if (settlement.outcome === "extend") this.#ledger.touch();
-    this.#confirm((isStored) => isStored && port.settled(held));
+    this.#confirmations.push((isStored) => isStored && port.settled(held));
+    this.wake();
   }
 
   async leave(port: Port, id: string, holding: readonly Offset[]): Promise<void> {
@@ -299,10 +300,9 @@ export class Group implements Workplace {
 
   async #round(): Promise<void> {
     const { clock } = this.#parts;
-    this.#shift.leases.advance(clock.monotonic());
-    if (this.#isActive()) await this.#shift.intake.read();
     const shift = this.#shift;
-    const { leases } = shift;
+    const { leases, intake } = shift;
+    leases.advance(clock.monotonic());
     const grants = this.#isActive() ? leases.grant(clock.now(), roundMax) : [];
     if (leases.dying.size > 0 && clock.monotonic() >= this.#buryAfter) {
       void shift.bury().catch((error: unknown) => {
@@ -311,13 +311,20 @@ export class Group implements Workplace {
       });
     }
     this.#letGo();
+    const stored = this.#storeAndSend(shift, grants);
+    // What the next round leases is read while the disk is at work.
+    const read = this.#isActive() ? intake.read() : undefined;
+    for (const done of await Promise.allSettled([stored, read])) if ("reason" in done) throw done.reason;
+    // Also where not all of it could be sent.
+    if (this.#isActive() && (leases.canGrant || intake.canRead)) this.wake();
+  }
+
+  async #storeAndSend(shift: Shift, grants: readonly Grant[]): Promise<void> {
     const texts = await this.#store(shift, grants);
     // Since it was reset nobody holds what was leased before.
     if (shift.isOver) return;
     const vanished = (item: Item) => shift.vanished(item);
-    dispatch(grants, texts, { ports: this.#ports, leases, now: clock.monotonic(), vanished });
-    // Also where not all of it could be sent.
-    if (this.#isActive() && (leases.canGrant || shift.intake.canRead)) this.wake();
+    dispatch(grants, texts, { ports: this.#ports, leases: shift.leases, now: this.#parts.clock.monotonic(), vanished });
   }
 
   /** Stores what was decided, and tells those who wait for that. Returns the texts of what is leased. */
@@ -350,11 +357,6 @@ export class Group implements Workplace {
   /** The member of a connection, as long as no other took over. */
   #memberOf(port: Port, id: string): Member | undefined {
     return this.#ports.get(id) === port ? this.#shift.leases.members.get(id) : undefined;
-  }
-
-  #confirm(confirmation: (isStored: boolean) => void): void {
-    this.#confirmations.push(confirmation);
-    this.wake();
   }
 
   /** Nothing more is decided here, nor stored. */
