@@ -19,7 +19,7 @@ export interface Taker {
   wake(): void;
 }
 
-const page: Budget = { messages: 1_024, bytes: 256 * 1_024, scan: 1_024 * 1_024 };
+const page: Budget = { messages: 2_048, bytes: 768 * 1_024, scan: 1_024 * 1_024 };
 
 export class Reader implements Receiver {
   readonly #namespace: Namespace;
