@@ -69,7 +69,7 @@ describe("a sequence", () => {
   });
 });
 
-test("no run is begun after the first that would end too late", async () => {
+test("there is a report after each run, and none is begun after the first that would end too late", async () => {
   const running = { pids: [], folder: "", version: "", url: "", client: {}, stop: async () => {} };
   const plan = {
     workloads: [{ name: "none", says: "", needs: [], limits: [], run: async () => ({}) }],
@@ -77,7 +77,9 @@ test("no run is begun after the first that would end too late", async () => {
     ...{ absent: [], limits: [], runs: 3, full: false, say: () => {} },
   };
   expect((await bench({ ...plan, limitS: 0 })).about.runs).toBe(1);
-  expect((await bench(plan)).about.runs).toBe(3);
+  const runs: number[] = [];
+  expect((await bench({ ...plan, reported: ({ about }) => runs.push(about.runs) })).about.runs).toBe(3);
+  expect(runs).toEqual([1, 2, 3]);
 });
 
 describe("figures", () => {

@@ -35,6 +35,8 @@ export interface Plan {
   readonly limitS?: number;
   readonly full: boolean;
   say(what: string): void;
+  /** Called after each run with the report of all so far. */
+  reported?(report: Report): void;
 }
 
 interface Row {
@@ -67,6 +69,7 @@ export async function bench(plan: Plan): Promise<Report> {
   const versions = new Map<string, string>();
   const begun = performance.now();
   let run = 0;
+  let report: Report;
   do {
     run++;
     plan.say(`run ${run}: what this machine allows`);
@@ -77,13 +80,19 @@ export async function bench(plan: Plan): Promise<Report> {
       if ("void" in outcome) plan.say(`void: ${outcome.void}`);
       row.outcomes.push(outcome);
     }
+    report = { about: about({ ...plan, runs: run }, rows, versions), figures: figuresOfAll(rows, found) };
+    plan.reported?.(report);
   } while (run < plan.runs && !wouldBeLate(begun, run, plan.limitS));
+  return report;
+}
+
+function figuresOfAll(rows: readonly Row[], found: readonly Outcome[]): readonly Figure[] {
   const most = figuresOf(limitsRow, found, new Map());
   const byName = new Map(most.map(({ metric, value }) => [metric, value]));
   const figures = rows.flatMap(({ workload, system, outcomes }) =>
     figuresOf({ workload: workload.name, system: system.name, durability: system.durability }, outcomes, byName),
   );
-  return { about: about({ ...plan, runs: run }, rows, versions), figures: [...most, ...figures] };
+  return [...most, ...figures];
 }
 
 /** Whether one more run, as long as those before, would end too late. */

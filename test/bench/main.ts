@@ -38,7 +38,10 @@ const secondsPerRow = 28;
 const report = values.from === undefined ? await measure() : merged(read(values.from.split(",")));
 if (values.json) for (const figure of report.figures) console.log(JSON.stringify(figure));
 else console.log(`\n${report.about.machine}\n\n${table(report.figures)}`);
-if (values.report !== undefined) {
+if (values.from !== undefined) write(report);
+
+function write(report: Report): void {
+  if (values.report === undefined) return;
   writeFileSync(values.report, html(report));
   if (values.from === undefined) writeFileSync(values.report.replace(/\.html$/, ".jsonl"), lines(report));
 }
@@ -68,6 +71,8 @@ async function measure(): Promise<Report> {
     runs: runs(),
     full: values.full,
     say: (what: string) => console.error(what),
+    // After each run, so that what ends a long measurement does not take with it what was measured.
+    reported: write,
   };
   const rows = rowsOf(plan).length;
   if (rows === 0) fail("Nothing to measure: none of these systems has any of these workloads.");

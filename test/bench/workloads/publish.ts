@@ -10,7 +10,7 @@ export const publish = (inFlight: number): Workload => publishing(`publish-${inF
 
 /** As many as Dogear remembers, and some: from then on it forgets one for each new one. */
 const idsBefore = 1_200_000;
-const idsSeconds = 25;
+const idsSeconds = 20;
 
 export const publishIds: Workload = publishing("publish-ids", 4_096, true);
 
