@@ -51,7 +51,8 @@ describe("what retention removed", () => {
     const reader = new Reader(await greet(hub, { subscriber: "s" }));
     const place = await reader.subscribe(asked);
     await reader.until(() => place.state === "live");
-    expect(place.gaps).toEqual([]);
+    // Retention may have gone on meanwhile, and that is told.
+    expect(place.gaps.filter(({ from }) => from === 0)).toEqual([]);
   });
 
   it("is no gap where none of it matched (P-45)", async () => {
