@@ -37,7 +37,7 @@ describe.skipIf(programs === undefined || library === undefined)("loss of power"
       const random = seeded(seed);
       const site = await Site.prepare();
       for (let cut = 1; cut <= cuts; cut++) {
-        const n = Math.floor(random() * 120);
+        const n = 1 + Math.floor(random() * 120);
         const when = random() < 0.5 ? "before" : "after";
         await site.liveAndLose(cut % 2 === 0 ? `stop-${when}:any:${n}` : undefined, 30 + random() * 300);
       }
