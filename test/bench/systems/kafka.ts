@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { seconds } from "../measure.ts";
 import type { PublisherOptions, SubscriberOptions, System } from "../system.ts";
 import { apis, batchOf, eachRecord, Fields, KafkaSocket } from "./kafka-wire.ts";
-import { freePort, peersFolder, SocketPublisher, SocketSubscriber, server, unless } from "./peer.ts";
+import { freePort, leavingOut, peersFolder, SocketPublisher, SocketSubscriber, server, unless } from "./peer.ts";
 import { program } from "./process.ts";
 
 const libraries = join(peersFolder, "kafka");
-const tooMany = "each channel is a topic, with files of its own";
+const tooMany = leavingOut("each channel is a topic, with files of its own", ["many-to-many", "personal", "idle"]);
 
 export const kafka: System = {
   name: "kafka",
@@ -18,7 +18,7 @@ export const kafka: System = {
     "one node of KRaft with 1 GB of heap, acks=all, not flushed by itself; batches of a quarter of what is in flight",
   durability: "process",
   can: ["acknowledges", "channels", "replays", "resumes"],
-  leavesOut: { "many-to-many": tooMany, personal: tooMany, idle: tooMany },
+  leavesOut: tooMany,
   absence: () => unless(core(), "Kafka") ?? unless(program("java", "JAVA"), "java"),
   async start(folder) {
     const [port, controller] = [await freePort(), await freePort()];

@@ -8,7 +8,16 @@ import { join } from "node:path";
 import { message, numberAt } from "../message.ts";
 import { RawSocket } from "../raw-socket.ts";
 import type { PublisherOptions, SubscriberOptions, System } from "../system.ts";
-import { freePort, peerProgram, Remainder, SocketPublisher, SocketSubscriber, server, unless } from "./peer.ts";
+import {
+  freePort,
+  leavingOut,
+  peerProgram,
+  Remainder,
+  SocketPublisher,
+  SocketSubscriber,
+  server,
+  unless,
+} from "./peer.ts";
 
 type Qos = 0 | 1;
 
@@ -16,6 +25,15 @@ const about = {
   0: "delivered at QoS 0",
   1: "delivered at QoS 1 to sessions that are kept and resumed",
 } as const;
+
+/** What routing, idle connections and a slow reader cost does not depend on the quality of service. */
+const notOfQos = leavingOut("it is as mosquitto there", [
+  "many-to-many",
+  "personal",
+  "wildcards",
+  "idle",
+  "slow-reader",
+]);
 
 export const mosquitto: System = system("mosquitto", 0);
 export const mosquittoQos1: System = system("mosquitto-qos1", 1);
@@ -26,6 +44,7 @@ function system(name: "mosquitto" | "mosquitto-qos1", qos: Qos): System {
     settings: `MQTT over WebSocket, published at QoS 1, ${about[qos]}, no limits to queues, nothing kept on disk`,
     durability: "memory",
     can: ["acknowledges", "channels", "wildcards", ...(qos === 1 ? (["resumes"] as const) : [])],
+    ...(qos === 1 && { leavesOut: notOfQos }),
     absence: () => unless(peerProgram("mosquitto"), "mosquitto"),
     async start(folder) {
       const command = peerProgram("mosquitto") as string;

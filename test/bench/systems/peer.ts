@@ -24,6 +24,11 @@ export function unless(found: unknown, what: string): string | undefined {
   return found ? undefined : `${what} was not found: npm run bench:peers`;
 }
 
+/** For `leavesOut`: the same reason for each of these workloads. */
+export function leavingOut(why: string, workloads: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(workloads.map((workload) => [workload, why]));
+}
+
 /** A package that was installed for the peers alone. Their types are not installed with the project. */
 export function peerPackage(name: string): unknown {
   return createRequire(join(peersFolder, "package.json"))(name);

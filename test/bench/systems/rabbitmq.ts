@@ -10,6 +10,7 @@ import { message, numberAt } from "../message.ts";
 import type { PublisherOptions, SubscriberOptions, System, Worker, WorkerOptions } from "../system.ts";
 import {
   freePort,
+  leavingOut,
   peerPackage,
   peerPackageVersion,
   SocketPublisher,
@@ -19,7 +20,11 @@ import {
 } from "./peer.ts";
 
 const command = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-const tooMany = "each channel is a stream, with files and processes of its own";
+const tooMany = leavingOut("each channel is a stream, with files and processes of its own", [
+  "many-to-many",
+  "personal",
+  "idle",
+]);
 
 export const rabbitmq: System = {
   name: "rabbitmq",
@@ -55,7 +60,7 @@ export const rabbitmqStream: System = {
   durability: "process",
   can: ["acknowledges", "channels", "replays", "resumes"],
   leavesOut: {
-    ...{ "many-to-many": tooMany, personal: tooMany, idle: tooMany },
+    ...tooMany,
     "fan-out-10000": "it loses connections before there are 10,000 consumers of one stream",
   },
   absence,

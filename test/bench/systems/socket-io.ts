@@ -5,7 +5,7 @@
 import { message, numberAt } from "../message.ts";
 import { RawSocket } from "../raw-socket.ts";
 import type { PublisherOptions, SubscriberOptions, System } from "../system.ts";
-import { PeerPublisher, PeerSubscriber, peerPackageVersion, peersFolder, unless } from "./peer.ts";
+import { leavingOut, PeerPublisher, PeerSubscriber, peerPackageVersion, peersFolder, unless } from "./peer.ts";
 import { node } from "./process.ts";
 
 const program = (recovery: boolean): string => `
@@ -24,6 +24,16 @@ const program = (recovery: boolean): string => `
     console.log("listening on http://127.0.0.1:" + http.address().port);
   });`;
 
+/** Recovery remembers what was sent, wherever it was sent to. */
+const notOfRecovery = leavingOut("it is as socket.io there", [
+  "publish-1",
+  "publish-256",
+  "publish-4096",
+  "many-to-many",
+  "personal",
+  "slow-reader",
+]);
+
 export const socketIo: System = system("socket.io", false);
 export const socketIoRecovery: System = system("socket.io-recovery", true);
 
@@ -33,6 +43,7 @@ function system(name: "socket.io" | "socket.io-recovery", recovery: boolean): Sy
     settings: `WebSocket only, no compression, a room for each channel, ${recovery ? "connection state recovery" : "no recovery"}`,
     durability: "memory",
     can: ["acknowledges", "channels", ...(recovery ? (["resumes"] as const) : [])],
+    ...(recovery && { leavesOut: notOfRecovery }),
     absence: () => unless(peerPackageVersion("socket.io"), "socket.io"),
     async start(folder) {
       const process = await node(["-e", program(recovery)], peersFolder);

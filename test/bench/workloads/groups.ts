@@ -11,7 +11,7 @@ const fillSeconds = 10;
 const warmUpFrom = 400_000;
 const bytes = 256;
 const window = 100;
-const measureS = 4;
+const measureS = 3;
 const channel = "bench.work";
 
 export const groups = (members: number): Workload => ({

@@ -22,7 +22,7 @@ export const idle: Workload = {
         from: "latest",
       }));
       for (const seat of more) all.push(seat);
-      await seconds(2);
+      await seconds(1);
       points.push([count, pids.reduce((sum, pid) => sum + residentBytes(pid), 0)]);
     }
     verify(all);

@@ -4,7 +4,7 @@ import { measured, storedBytes, until } from "../measure.ts";
 import { verify, type Workload } from "./workload.ts";
 
 const bytes = 256;
-const measureS = 4;
+const measureS = 3;
 
 export const publish = (inFlight: number): Workload => publishing(`publish-${inFlight}`, inFlight, false);
 
