@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { bench, type Report, rowsOf } from "./bench.ts";
-import { type Figure, figuresOf, generatorBound, generatorCpu, median } from "./figures.ts";
+import { type Figure, figuresOf, figuresOfAll, generatorBound, generatorCpu, limitsRow, median } from "./figures.ts";
 import { eachNumber, message, numberAt } from "./message.ts";
 import { html, lines, merged, parse } from "./report.ts";
 import { Once, Sequence } from "./sequence.ts";
@@ -69,17 +69,18 @@ describe("a sequence", () => {
   });
 });
 
-test("there is a report after each run, and none is begun after the first that would end too late", async () => {
+test("there is a report after each row of each run, and none is begun after the first that would end too late", async () => {
   const running = { pids: [], folder: "", version: "", url: "", client: {}, stop: async () => {} };
   const plan = {
     workloads: [{ name: "none", says: "", needs: [], limits: [], run: async () => ({}) }],
     systems: [{ ...(systems[0] as System), start: async () => running as unknown as Running }],
     ...{ absent: [], limits: [], runs: 3, full: false, say: () => {} },
   };
-  expect((await bench({ ...plan, limitS: 0 })).about.runs).toBe(1);
-  const runs: number[] = [];
-  expect((await bench({ ...plan, reported: ({ about }) => runs.push(about.runs) })).about.runs).toBe(3);
-  expect(runs).toEqual([1, 2, 3]);
+  const runsOf = ({ rows }: Report) => rows.at(-1)?.outcomes.length;
+  expect(runsOf(await bench({ ...plan, limitS: 0 }))).toBe(1);
+  const reports: Report[] = [];
+  expect(runsOf(await bench({ ...plan, reported: (report) => reports.push(report) }))).toBe(3);
+  expect(reports.map(runsOf)).toEqual([1, 2, 3]);
 });
 
 describe("figures", () => {
@@ -144,14 +145,15 @@ describe("a plan", () => {
 describe("the report", () => {
   const report: Report = {
     about: {
-      ...{ date: "2026-01-01T00:00:00.000Z", machine: "2 cores <fast>", runs: 2, full: false, leftOut: [] },
+      ...{ date: "2026-01-01T00:00:00.000Z", machine: "2 cores <fast>", full: false, leftOut: [] },
       systems: [{ name: "dogear", version: "1", settings: "as it comes" }],
       absent: [{ name: "kafka", why: "no Java" }],
       workloads: [{ name: "fan-out-10", says: "ten" }],
     },
-    figures: [
-      ...figuresOf(row, [ran(30, "flushes/s")], new Map([["flushes/s", 60]])),
-      ...figuresOf({ ...row, system: "ws" }, [{ void: "lost & gone" }], new Map()),
+    rows: [
+      { ...limitsRow, outcomes: [{ result: { "flushes/s": { value: 60, unit: "1/s" } } }] },
+      { ...row, outcomes: [ran(30, "flushes/s")] },
+      { ...row, system: "ws", outcomes: [{ void: "lost & gone" }] },
     ],
   };
 
@@ -160,20 +162,39 @@ describe("the report", () => {
     expect(html(parse(lines(report)))).toBe(html(report));
   });
 
-  test("is one of several, each thing once, and of what is there twice the first", () => {
+  test("is one of several, with the runs of all", () => {
     const other: Report = {
-      about: { ...report.about, runs: 1, workloads: [{ name: "idle", says: "nothing" }] },
-      figures: [
-        ...figuresOf(row, [ran(40, "flushes/s")], new Map([["flushes/s", 60]])),
-        ...figuresOf({ ...row, workload: "idle" }, [ran(5)], new Map()),
+      about: { ...report.about, workloads: [...report.about.workloads, { name: "idle", says: "nothing" }] },
+      rows: [
+        { ...limitsRow, outcomes: [{ result: { "flushes/s": { value: 100, unit: "1/s" } } }] },
+        { ...row, outcomes: [ran(40, "flushes/s"), ran(90, "flushes/s")] },
+        { ...row, workload: "idle", outcomes: [ran(5)] },
       ],
     };
-    const { about, figures } = merged([report, other]);
+    const { about, rows } = merged([report, other]);
     expect(about.workloads.map(({ name }) => name)).toEqual(["fan-out-10", "idle"]);
-    expect([about.runs, about.systems.length, about.absent.length]).toEqual([1, 1, 1]);
-    expect(figures.slice(0, report.figures.length)).toEqual(report.figures);
-    expect(figures.slice(report.figures.length).map(({ workload }) => workload)).toEqual(["idle"]);
+    expect([about.systems.length, about.absent.length]).toEqual([1, 1]);
+    const figures = figuresOfAll(rows);
+    expect(figures.map(({ workload, system }) => `${workload} ${system}`)).toEqual([
+      "limits machine",
+      "fan-out-10 dogear",
+      "fan-out-10 ws",
+      "idle dogear",
+    ]);
+    const limit = { name: "flushes/s", value: 80, fraction: 0.5 };
+    expect(figures[1]).toMatchObject({ value: 40, min: 30, max: 90, runs: 3, limit });
     expect(merged([report])).toEqual(report);
+  });
+
+  test("is not one of two machines, nor of two workloads of one name", () => {
+    const [workload] = report.about.workloads;
+    const elsewhere = { ...report, about: { ...report.about, machine: "4 cores" } };
+    const changed = {
+      ...report,
+      about: { ...report.about, workloads: [{ ...workload, name: "fan-out-10", says: "11" }] },
+    };
+    expect(() => merged([report, elsewhere])).toThrow("two machines");
+    expect(() => merged([report, changed])).toThrow("fan-out-10 is not the same");
   });
 
   test("says who is absent, what is void, what an acknowledgement means, and what the limit is", () => {

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { type Figure, figuresOf, type Outcome, type Result } from "./figures.ts";
+import { limitsRow, type Measured, type Outcome, type Result } from "./figures.ts";
 import type { Limit } from "./limits/limit.ts";
 import type { Running, System } from "./system.ts";
 import type { Workload } from "./workloads/workload.ts";
@@ -10,13 +10,12 @@ import type { Workload } from "./workloads/workload.ts";
 /** Everything a report is made of. */
 export interface Report {
   readonly about: About;
-  readonly figures: readonly Figure[];
+  readonly rows: readonly Measured[];
 }
 
 export interface About {
   readonly date: string;
   readonly machine: string;
-  readonly runs: number;
   readonly full: boolean;
   readonly systems: readonly { readonly name: string; readonly version: string; readonly settings: string }[];
   readonly absent: readonly { readonly name: string; readonly why: string }[];
@@ -35,7 +34,7 @@ export interface Plan {
   readonly limitS?: number;
   readonly full: boolean;
   say(what: string): void;
-  /** Called after each run with the report of all so far. */
+  /** Called after each row of each run with the report of all so far. */
   reported?(report: Report): void;
 }
 
@@ -44,9 +43,6 @@ interface Row {
   readonly system: System;
   readonly outcomes: Outcome[];
 }
-
-/** The workload's name of the figures of limits, and the system's. */
-export const limitsRow = { workload: "limits", system: "machine", durability: "nothing" } as const;
 
 /** The rows of a plan: whoever can do what a workload needs, unless it leaves that out. */
 export function rowsOf({ workloads, systems }: Pick<Plan, "workloads" | "systems">): Row[] {
@@ -68,8 +64,14 @@ export async function bench(plan: Plan): Promise<Report> {
   const found: Outcome[] = [];
   const versions = new Map<string, string>();
   const begun = performance.now();
+  const report = (): Report => ({
+    about: about(plan, rows, versions),
+    rows: [
+      { ...limitsRow, outcomes: [...found] },
+      ...rows.filter(({ outcomes }) => outcomes.length > 0).map(measuredOf),
+    ],
+  });
   let run = 0;
-  let report: Report;
   do {
     run++;
     plan.say(`run ${run}: what this machine allows`);
@@ -79,20 +81,14 @@ export async function bench(plan: Plan): Promise<Report> {
       const outcome = await once(row, plan.full, versions);
       if ("void" in outcome) plan.say(`void: ${outcome.void}`);
       row.outcomes.push(outcome);
+      plan.reported?.(report());
     }
-    report = { about: about({ ...plan, runs: run }, rows, versions), figures: figuresOfAll(rows, found) };
-    plan.reported?.(report);
   } while (run < plan.runs && !wouldBeLate(begun, run, plan.limitS));
-  return report;
+  return report();
 }
 
-function figuresOfAll(rows: readonly Row[], found: readonly Outcome[]): readonly Figure[] {
-  const most = figuresOf(limitsRow, found, new Map());
-  const byName = new Map(most.map(({ metric, value }) => [metric, value]));
-  const figures = rows.flatMap(({ workload, system, outcomes }) =>
-    figuresOf({ workload: workload.name, system: system.name, durability: system.durability }, outcomes, byName),
-  );
-  return [...most, ...figures];
+function measuredOf({ workload, system, outcomes }: Row): Measured {
+  return { workload: workload.name, system: system.name, durability: system.durability, outcomes: [...outcomes] };
 }
 
 /** Whether one more run, as long as those before, would end too late. */
@@ -158,7 +154,7 @@ export function remove(folder: string): void {
 }
 
 function about(
-  { runs, full, systems, absent, workloads }: Plan,
+  { full, systems, absent, workloads }: Plan,
   rows: readonly Row[],
   versions: ReadonlyMap<string, string>,
 ): About {
@@ -166,7 +162,6 @@ function about(
   return {
     date: new Date().toISOString(),
     machine: `${cpus().length} cores of ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, Node ${process.version}`,
-    runs,
     full,
     systems: there.map(({ name, settings }) => ({ name, settings, version: versions.get(name) ?? "" })),
     absent,

@@ -38,9 +38,24 @@ export interface Row {
   readonly durability: Durability;
 }
 
+/** A row with what each run of it found. */
+export interface Measured extends Row {
+  readonly outcomes: readonly Outcome[];
+}
+
+/** The row of what this machine allows. */
+export const limitsRow: Row = { workload: "limits", system: "machine", durability: "nothing" };
+
 /** What stands beside a figure where the process that makes the load was what ended it. */
 export const generatorCpu = "generator CPU %";
 export const generatorBoundFrom = 95;
+
+/** The medians of all rows, those of what this machine allows among them. */
+export function figuresOfAll(rows: readonly Measured[]): Figure[] {
+  const found = rows.filter(({ workload }) => workload === limitsRow.workload).flatMap(({ outcomes }) => outcomes);
+  const limits = new Map(figuresOf(limitsRow, found, new Map()).map(({ metric, value }) => [metric, value]));
+  return rows.flatMap(({ outcomes, ...row }) => figuresOf(row, outcomes, limits));
+}
 
 /** The medians of a row, metric by metric. One run that does not count makes the row void. */
 export function figuresOf(row: Row, outcomes: readonly Outcome[], limits: ReadonlyMap<string, number>): Figure[] {

@@ -9,7 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { bench } from "./bench.ts";
-import type { Figure } from "./figures.ts";
+import { type Figure, figuresOfAll } from "./figures.ts";
 import type { System } from "./system.ts";
 import { dogear, dogearJetstream } from "./systems/dogear.ts";
 import { fanOut } from "./workloads/fan-out.ts";
@@ -94,7 +94,7 @@ async function run(name: string, system: System): Promise<readonly Figure[]> {
     full: false,
     say: console.error,
   };
-  return (await bench(plan)).figures;
+  return figuresOfAll((await bench(plan)).rows);
 }
 
 function asRow({ value, unit, row }: Cost): readonly string[] {

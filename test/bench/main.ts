@@ -4,14 +4,14 @@
  * Servers and generator are separate processes. Limits, workloads and systems are interleaved run by run; figures are
  * medians with their spread, of three runs unless `--runs` says otherwise, or of fewer where a workload takes long; a row
  * in which anything was lost, repeated or out of order is void. `--report` writes a page with plots, and beside it what it
- * was made of, a line of JSON each; `--from` makes the page of such lines again, also of those of several runs
- * (`--from a.jsonl,b.jsonl`).
+ * was made of, a line of JSON each; `--from` makes the page of such lines again, also of those of several
+ * measurements on one machine (`--from a.jsonl,b.jsonl`), whose runs it takes together.
  * `--histories` measures nothing: it runs each workload small and checks all that was done and seen (`histories.ts`).
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { bench, type Plan, type Report, rowsOf } from "./bench.ts";
-import { table } from "./figures.ts";
+import { figuresOfAll, table } from "./figures.ts";
 import { checkHistories } from "./histories.ts";
 import { limits } from "./limits/index.ts";
 import { html, lines, merged, parse } from "./report.ts";
@@ -36,8 +36,9 @@ const runsMax = 3;
 const secondsPerRow = 28;
 
 const report = values.from === undefined ? await measure() : merged(read(values.from.split(",")));
-if (values.json) for (const figure of report.figures) console.log(JSON.stringify(figure));
-else console.log(`\n${report.about.machine}\n\n${table(report.figures)}`);
+const figures = figuresOfAll(report.rows);
+if (values.json) for (const figure of figures) console.log(JSON.stringify(figure));
+else console.log(`\n${report.about.machine}\n\n${table(figures)}`);
 if (values.from !== undefined) write(report);
 
 function write(report: Report): void {
@@ -71,7 +72,7 @@ async function measure(): Promise<Report> {
     runs: runs(),
     full: values.full,
     say: (what: string) => console.error(what),
-    // After each run, so that what ends a long measurement does not take with it what was measured.
+    // At once, so that what ends a long measurement does not take with it what was measured.
     reported: write,
   };
   const rows = rowsOf(plan).length;

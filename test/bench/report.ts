@@ -3,8 +3,7 @@
  * can be made again.
  */
 import type { About, Report } from "./bench.ts";
-import { limitsRow } from "./bench.ts";
-import { type Figure, generatorBound, limitText, readable } from "./figures.ts";
+import { type Figure, figuresOfAll, generatorBound, limitsRow, limitText, type Measured, readable } from "./figures.ts";
 import { bars, escaped } from "./plots.ts";
 
 /** What a workload is about first; the other metrics are in its table. */
@@ -18,43 +17,45 @@ const plotted = [
   "s to all caught up",
 ];
 
-export function lines({ about, figures }: Report): string {
-  return [{ about }, ...figures].map((line) => `${JSON.stringify(line)}\n`).join("");
+export function lines({ about, rows }: Report): string {
+  return [{ about }, ...rows].map((line) => `${JSON.stringify(line)}\n`).join("");
 }
 
 export function parse(text: string): Report {
   const [first, ...rest] = text.trimEnd().split("\n");
   const { about } = JSON.parse(first ?? "{}") as { about?: About };
   if (about === undefined) throw new Error("The first line does not say what was measured: this is not from --report.");
-  return { about, figures: rest.map((line) => JSON.parse(line) as Figure) };
+  return { about, rows: rest.map((line) => JSON.parse(line) as Measured) };
 }
 
 /**
- * One report of several, so that not every system has to be measured in every workload. The limits are the first one's; what
- * a figure is of its limit was found in its own run. Of what is there twice, the first is taken.
+ * One report of several, so that not all has to be measured at once: what is in more than one of them has the runs of all.
+ * Throws if they are of different machines, or measured something else by the same name.
  */
 export function merged([first, ...others]: readonly [Report, ...Report[]]): Report {
   const reports = [first, ...others];
+  const different = others.find(({ about }) => about.machine !== first.about.machine);
+  if (different !== undefined) {
+    throw new Error(`Figures of two machines are not compared: ${first.about.machine}; ${different.about.machine}.`);
+  }
   const all = <Key extends "systems" | "absent" | "workloads" | "leftOut">(key: Key) => {
     const found = reports.flatMap(({ about }): readonly unknown[] => about[key]).map((one) => JSON.stringify(one));
     return [...new Set(found)].map((one) => JSON.parse(one)) as unknown as About[Key];
   };
-  const figures = new Map<string, Figure>();
-  for (const figure of reports.flatMap((report) => report.figures)) {
-    const place = `${figure.workload} ${figure.system} ${figure.metric}`;
-    if (!figures.has(place)) figures.set(place, figure);
+  const workloads = all("workloads");
+  const twice = workloads.find(({ name }, i) => workloads.findIndex((one) => one.name === name) < i);
+  if (twice !== undefined) throw new Error(`${twice.name} is not the same in all of them.`);
+  const rows = new Map<string, Measured>();
+  for (const row of reports.flatMap((report) => report.rows)) {
+    const place = `${row.workload} ${row.system}`;
+    rows.set(place, { ...row, outcomes: [...(rows.get(place)?.outcomes ?? []), ...row.outcomes] });
   }
-  const lists = {
-    systems: all("systems"),
-    absent: all("absent"),
-    workloads: all("workloads"),
-    leftOut: all("leftOut"),
-  };
-  const runs = Math.min(...reports.map(({ about }) => about.runs));
-  return { about: { ...first.about, ...lists, runs }, figures: [...figures.values()] };
+  const lists = { systems: all("systems"), absent: all("absent"), workloads, leftOut: all("leftOut") };
+  return { about: { ...first.about, ...lists }, rows: [...rows.values()] };
 }
 
-export function html({ about, figures }: Report): string {
+export function html({ about, rows }: Report): string {
+  const figures = figuresOfAll(rows);
   const workloads = about.workloads.filter(({ name }) => figures.some(({ workload }) => workload === name));
   return `<!doctype html>
 <html lang="en">
@@ -75,7 +76,7 @@ ${workloads.map((workload) => section(workload, about, figures)).join("\n")}
 `;
 }
 
-/** How many runs the figures are of, which differ where the report is made of several. */
+/** How many runs the figures are of. */
 function runsOf(figures: readonly Figure[]): string {
   const counts = figures.map(({ runs }) => runs);
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
@@ -133,7 +134,7 @@ function note(figure: Figure, own: readonly Figure[]): string {
 
 function table(rows: readonly Figure[], all: readonly Figure[]): string {
   const body = rows.map((figure) => {
-    const { system, durability, metric, value, unit, min, max, reason } = figure;
+    const { system, durability, metric, value, unit, min, max, runs, reason } = figure;
     const beside = [limitText(figure), generatorBound(all, figure) ? "generator-bound" : ""].filter(Boolean).join(", ");
     const cells = [
       system,
@@ -142,11 +143,12 @@ function table(rows: readonly Figure[], all: readonly Figure[]): string {
       readable(value),
       unit,
       reason ?? `${readable(min)}–${readable(max)}`,
+      `${runs}`,
       beside,
     ];
     return `<tr>${cells.map((cell, i) => `<td${i === 3 ? ' class="number"' : ""}>${escaped(cell)}</td>`).join("")}</tr>`;
   });
-  const titles = ["system", "durability", "metric", "value", "unit", "spread", "of this machine's limit"];
+  const titles = ["system", "durability", "metric", "value", "unit", "spread", "runs", "of this machine's limit"];
   return `<table><thead><tr>${titles.map((title) => `<th>${title}</th>`).join("")}</tr></thead><tbody>
 ${body.join("\n")}
 </tbody></table>`;
