@@ -1,6 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { bench, type Report, rowsOf } from "./bench.ts";
-import { type Figure, figuresOf, figuresOfAll, generatorBound, generatorCpu, limitsRow, median } from "./figures.ts";
+import {
+  type Figure,
+  figuresOf,
+  figuresOfAll,
+  generatorBound,
+  generatorCpu,
+  limitsRow,
+  type Measured,
+  median,
+} from "./figures.ts";
 import { eachNumber, message, numberAt } from "./message.ts";
 import { html, lines, merged, parse } from "./report.ts";
 import { Once, Sequence } from "./sequence.ts";
@@ -184,6 +193,14 @@ describe("the report", () => {
     const limit = { name: "flushes/s", value: 80, fraction: 0.5 };
     expect(figures[1]).toMatchObject({ value: 40, min: 30, max: 90, runs: 3, limit });
     expect(merged([report])).toEqual(report);
+  });
+
+  test("says how many runs the rows that count are of", () => {
+    const [limits, counted, isVoid] = report.rows as [Measured, Measured, Measured];
+    const runs = (count: number) => ({ ...counted, system: `of ${count}`, outcomes: new Array(count).fill(ran(30)) });
+    const page = (...rows: Measured[]) => html({ ...report, rows: [limits, isVoid, ...rows] });
+    expect(page(runs(1))).toContain("medians of 1 run,");
+    expect(page(runs(3), runs(2))).toContain("medians of 2 to 3 runs,");
   });
 
   test("is not one of two machines, nor of two workloads of one name", () => {

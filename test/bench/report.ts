@@ -64,7 +64,7 @@ export function html({ about, rows }: Report): string {
 <title>Dogear: benchmark</title>
 <style>${style}</style>
 <h1>Dogear, beside its peers</h1>
-${head(about, runsOf(figures))}
+${head(about, runsOf(rows))}
 <h2 id="limits">What this machine allows</h2>
 <p>Measured in the same run, beside the systems, without any of them.</p>
 ${table(
@@ -76,9 +76,12 @@ ${workloads.map((workload) => section(workload, about, figures)).join("\n")}
 `;
 }
 
-/** How many runs the figures are of. */
-function runsOf(figures: readonly Figure[]): string {
-  const counts = figures.map(({ runs }) => runs);
+/** How many runs the rows that count are of. */
+function runsOf(rows: readonly Measured[]): string {
+  const counted = rows.filter(({ outcomes }) => outcomes.every((outcome) => "result" in outcome));
+  const counts = counted
+    .filter(({ workload }) => workload !== limitsRow.workload)
+    .map(({ outcomes }) => outcomes.length);
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
   return least === most ? `${most} ${most === 1 ? "run" : "runs"}` : `${least} to ${most} runs`;
 }

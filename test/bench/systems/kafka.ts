@@ -1,6 +1,5 @@
 /** Kafka, one node of KRaft: a topic of one partition for each channel, by its own protocol over TCP. */
 import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { seconds } from "../measure.ts";
@@ -11,6 +10,9 @@ import { program } from "./process.ts";
 
 const libraries = join(peersFolder, "kafka");
 const tooMany = leavingOut("each channel is a topic, with files of its own", ["many-to-many", "personal", "idle"]);
+
+/** One by chance may begin with a dash, and be taken for an option. */
+const clusterId = "MkU3OEVBNTcwNTJENDM2Qk";
 
 export const kafka: System = {
   name: "kafka",
@@ -26,7 +28,7 @@ export const kafka: System = {
     writeFileSync(file, properties(folder, port, controller));
     const java = program("java", "JAVA") as string;
     const withLibraries = ["-cp", join(libraries, "*")];
-    const format = ["format", "--cluster-id", randomBytes(16).toString("base64url"), "--config", file];
+    const format = ["format", "--cluster-id", clusterId, "--config", file];
     if (!existsSync(join(folder, "data"))) {
       execFileSync(java, [...withLibraries, "kafka.tools.StorageTool", ...format], { stdio: "ignore", cwd: folder });
     }

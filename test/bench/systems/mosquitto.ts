@@ -26,8 +26,7 @@ const about = {
   1: "delivered at QoS 1 to sessions that are kept and resumed",
 } as const;
 
-/** What routing, idle connections and a slow reader cost does not depend on the quality of service. */
-const notOfQos = leavingOut("it is as mosquitto there", [
+const leftOutOfQos1 = leavingOut("what it takes more than mosquitto is shown in fan-out", [
   "many-to-many",
   "personal",
   "wildcards",
@@ -44,7 +43,7 @@ function system(name: "mosquitto" | "mosquitto-qos1", qos: Qos): System {
     settings: `MQTT over WebSocket, published at QoS 1, ${about[qos]}, no limits to queues, nothing kept on disk`,
     durability: "memory",
     can: ["acknowledges", "channels", "wildcards", ...(qos === 1 ? (["resumes"] as const) : [])],
-    ...(qos === 1 && { leavesOut: notOfQos }),
+    ...(qos === 1 && { leavesOut: leftOutOfQos1 }),
     absence: () => unless(peerProgram("mosquitto"), "mosquitto"),
     async start(folder) {
       const command = peerProgram("mosquitto") as string;

@@ -24,8 +24,7 @@ const program = (recovery: boolean): string => `
     console.log("listening on http://127.0.0.1:" + http.address().port);
   });`;
 
-/** Recovery remembers what was sent, wherever it was sent to. */
-const notOfRecovery = leavingOut("it is as socket.io there", [
+const leftOutOfRecovery = leavingOut("what it takes more than socket.io is shown in latency and fan-out", [
   "publish-1",
   "publish-256",
   "publish-4096",
@@ -43,7 +42,7 @@ function system(name: "socket.io" | "socket.io-recovery", recovery: boolean): Sy
     settings: `WebSocket only, no compression, a room for each channel, ${recovery ? "connection state recovery" : "no recovery"}`,
     durability: "memory",
     can: ["acknowledges", "channels", ...(recovery ? (["resumes"] as const) : [])],
-    ...(recovery && { leavesOut: notOfRecovery }),
+    ...(recovery && { leavesOut: leftOutOfRecovery }),
     absence: () => unless(peerPackageVersion("socket.io"), "socket.io"),
     async start(folder) {
       const process = await node(["-e", program(recovery)], peersFolder);

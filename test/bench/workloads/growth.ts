@@ -22,7 +22,7 @@ const fillSeconds = { usual: 15, most: 240 } as const;
 
 export const growth: Workload = {
   name: "growth",
-  says: `CPU of a delivery of ${bytes} bytes, ${deliveriesPerSecond} a second, to ${few}, ${some} and ${many} connections with ${stored.usual} messages stored, and to ${some} with ${stored.least} (and ${stored.most}, if it is full); without what publishing to nobody and connections that are sent nothing cost or as many as the system stored in ${fillSeconds.usual} s; × is of what it costs to ${some} with ${stored.usual} stored`,
+  says: `CPU of a delivery of ${bytes} bytes, ${deliveriesPerSecond} a second, to ${few}, ${some} and ${many} connections with ${stored.usual} messages stored or as many as were in ${fillSeconds.usual} s, and to ${some} with ${stored.least} (and ${stored.most}, if it is full); without what publishing to nobody and connections that are sent nothing cost; × is of what it costs to ${some} with ${stored.usual} stored`,
   needs: ["acknowledges", "replays"],
   limits: [],
   async run(stage) {
