@@ -28,7 +28,7 @@ export const groups = (members: number): Workload => ({
       workers.push(await start(stage, `worker-${i}`, "bench", window, once));
     };
     const settled = () => workers.reduce((sum, worker) => sum + worker.settled, 0);
-    const warmUpS = count < stage.size(warmUpFrom) ? 0 : 1;
+    const warmUpS = count < warmUpFrom ? 0 : 1;
     const done = () => settled() >= 0.98 * count;
     const [{ perSecond, load }] = await Promise.all([
       measured(stage.running.pids, settled, [warmUpS, measureS], done),
